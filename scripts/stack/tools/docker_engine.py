@@ -1,0 +1,62 @@
+"""The only place that opens the Docker SDK, and the one way to call `docker compose`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from stack.tools.errors import StackError
+from stack.tools.process import Finished, Line, run, stream
+
+SOCKET = Path("/var/run/docker.sock")
+
+
+def client(timeout: float = 60) -> docker.DockerClient:
+    """The Docker SDK's client, asked once so that an engine that is not there shows here and not later.
+
+    Args:
+        timeout: seconds that one call to the engine may take.
+
+    Raises:
+        StackError: ``engine-not-permitted`` (the user may not use the socket) or ``engine-unreachable``; exit code 2.
+    """
+    try:
+        engine = docker.from_env(timeout=int(timeout))
+        engine.ping()
+    except DockerException as unreachable:
+        if "DOCKER_HOST" not in os.environ and SOCKET.exists() and not os.access(SOCKET, os.R_OK | os.W_OK):
+            raise StackError(
+                "You have no right to use Docker: its socket is for root and the group `docker`.",
+                fix="sudo usermod -aG docker $USER   (then log out and in), or run the command with sudo.",
+                cause="engine-not-permitted",
+                exit_code=2,
+            ) from unreachable
+        raise StackError(
+            "The Docker Engine does not answer.",
+            fix="python3 scripts/up.py   starts it (and installs it where it is missing).",
+            cause="engine-unreachable",
+            exit_code=2,
+        ) from unreachable
+    return engine
+
+
+def compose(
+    arguments: Sequence[str],
+    *,
+    project: Path,
+    env: Mapping[str, str],
+    on_line: Line | None = None,
+) -> Finished:
+    """Run `docker compose ARGUMENTS` on the compose file in the folder ``project``, with ``env`` as the knobs.
+
+    Args:
+        on_line: gets each line as it is printed; without it the output is only collected.
+    """
+    argv = ["docker", "compose", "--project-directory", str(project), "--progress", "plain", *arguments]
+    if on_line is None:
+        return run(argv, env=env, cwd=project)
+    return stream(argv, on_line, env=env, cwd=project)

@@ -1,0 +1,151 @@
+"""The only place that starts other programs. Standard library only: it also runs before the virtual environment exists."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.tools.errors import StackError
+
+Line = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended: exit code and everything it printed (standard output and error, separately)."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+) -> Finished:
+    """Run a command to its end and return how it ended; a non-zero exit is not an error here.
+
+    Args:
+        env: added to this process's environment.
+        timeout: seconds.
+
+    Raises:
+        StackError: the program is not installed (``program-missing``) or ran longer than ``timeout`` (``program-hangs``).
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as missing:
+        raise _missing(argv[0]) from missing
+    except subprocess.TimeoutExpired as late:
+        raise StackError(
+            f"`{' '.join(argv[:3])}` gave no answer in {timeout:.0f} s.",
+            fix="Try again; if it repeats, see what keeps the machine busy.",
+            cause="program-hangs",
+        ) from late
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def stream(
+    argv: Sequence[str],
+    on_line: Line,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Finished:
+    """Run a command and hand every line it prints (both streams, in order) to ``on_line`` as it comes.
+
+    The child is ended when this call is interrupted, so Ctrl-C leaves nothing running.
+
+    Returns:
+        The exit code and, in ``out``, everything printed.
+    """
+    lines: list[str] = []
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+        )
+    except FileNotFoundError as missing:
+        raise _missing(argv[0]) from missing
+    try:
+        assert child.stdout is not None  # noqa: S101  (PIPE was asked for)
+        for line in child.stdout:
+            lines.append(line)
+            on_line(line.rstrip("\n"))
+        return Finished(child.wait(), "".join(lines), "")
+    except BaseException:
+        child.terminate()
+        try:
+            child.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise
+
+
+def spawn_daemon(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    uid: int | None = None,
+    gid: int | None = None,
+) -> int:
+    """Start a program that outlives this one (session of its own, output appended to ``log``) and return its pid.
+
+    Args:
+        uid, gid: run it as this user; None keeps the present one.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        if uid is not None and os.geteuid() == 0:
+            os.chown(log, uid, gid if gid is not None else -1)
+        try:
+            child = subprocess.Popen(
+                list(argv),
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+                user=uid,
+                group=gid,
+            )
+        except FileNotFoundError as missing:
+            raise _missing(argv[0]) from missing
+    return child.pid
+
+
+def _missing(program: str) -> StackError:
+    return StackError(
+        f"The program `{program}` is not installed or not on the PATH.",
+        fix=f"Install `{program}`, or run `python3 scripts/up.py`, which brings what the stack needs.",
+        cause="program-missing",
+        exit_code=2,
+    )
