@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -87,6 +88,11 @@ def load() -> Settings:
             cause="bad-env-file",
             exit_code=2,
         ) from invalid
+
+
+def default_values() -> dict[str, str]:
+    """Every knob with its default, as `.env.example` has it."""
+    return {key: value or "" for key, value in dotenv_values(DEFAULTS_FILE, encoding=ENCODING).items()}
 
 
 def _refuse_malformed_lines(file: Path) -> None:

@@ -1,0 +1,66 @@
+"""`down`: stop what `up` started. Nothing is left but the data volumes, and those only go when told to."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from stack.parts import containers, foundry
+from stack.parts.relay import lifecycle as relay
+from stack.parts.single_run import alone
+from stack.reports.errors import guarded
+from stack.reports.stages import Stages
+from stack.settings import Settings, load
+from stack.tools.docker_engine import client
+from stack.tools.errors import StackError
+
+
+def main() -> int:
+    """Run the command; returns the exit code: 0 all gone, 1 something stayed, 2 could not ask."""
+    return guarded(_run)
+
+
+def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
+    """Stop containers, relay and our Foundry Local. A Foundry Local of the user's own is left alone.
+
+    The host's part goes first and whatever the engine says, so that a broken engine never keeps a process alive.
+
+    Args:
+        volumes: remove the data volumes too.
+
+    Raises:
+        StackError: when containers, if any, could not be removed.
+    """
+    with stages.stage("Stopping the relay"):
+        relay.stop(settings)
+    with stages.stage("Stopping Foundry Local (if `up` started it)"):
+        foundry.stop(settings)
+    with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:
+        client()
+        containers.remove(settings, progress, volumes=volumes)
+
+
+def _run() -> int:
+    parser = argparse.ArgumentParser(prog="down.py", description="Stop what up.py started; data volumes stay.")
+    parser.add_argument("--volumes", action="store_true", help="remove the data volumes too (asks first)")
+    parser.add_argument("--yes", action="store_true", help="answer that question with yes")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args()
+    settings = load()
+    if arguments.volumes and not arguments.yes:
+        _confirm()
+    stages = Stages()
+    with alone(settings):
+        take_down(settings, stages, volumes=arguments.volumes)
+    kept = "" if arguments.volumes else " Data volumes are kept; `--volumes` removes them."
+    stages.say(f"The stack is down.{kept}")
+    return 0
+
+
+def _confirm() -> None:
+    fix = "Run it again with --yes if that is what you want."
+    if not sys.stdin.isatty():
+        raise StackError("Removing data volumes needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
+    answer = input("Remove the data volumes too? Secrets and chats in them are gone for good. [y/N] ")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise StackError("Nothing was changed.", fix=fix, cause="not-confirmed", exit_code=2)

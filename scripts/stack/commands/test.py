@@ -1,0 +1,118 @@
+"""`test`: bring up a stack of the tests' own, run pytest on it, and leave nothing behind."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.commands.down import take_down
+from stack.commands.up import bring_up
+from stack.parts import containers
+from stack.parts.browser import ensure_browser
+from stack.parts.engine import EngineState, ensure_engine, stop_engine
+from stack.parts.host_checks import free_ports
+from stack.parts.single_run import alone
+from stack.reports.errors import guarded
+from stack.reports.stages import Stages
+from stack.reports.table import show as show_report
+from stack.settings import ROOT, Settings, default_values, load
+from stack.tools.docker_engine import client
+from stack.tools.errors import StackError
+from stack.tools.process import stream
+
+FOLDERS = ("unit", "stack", "browser", "faults")
+EVERYDAY = ["-m", "not full"]
+TEST_PROJECT = "foundry-stack-test"
+
+
+def main() -> int:
+    """Run the command; returns pytest's exit code, or 1 or 2 where it could not come that far."""
+    return guarded(_run)
+
+
+def _run() -> int:
+    parser = argparse.ArgumentParser(prog="test.py", description="Run the tests on a stack of their own.")
+    parser.add_argument("what", nargs="?", choices=[*FOLDERS, "all"], help="default: all folders without the long tests")
+    parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments, for_pytest = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleaned up like Ctrl-C
+    folders = FOLDERS if arguments.what in (None, "all") else (arguments.what,)
+    selection = EVERYDAY if arguments.what is None else []
+    if folders == ("unit",):
+        return _pytest(folders, [*selection, *for_pytest], {})
+    stages = Stages()
+    with _own_stack(stages, assume_yes=arguments.yes) as settings:
+        if "browser" in folders:
+            with stages.stage("Browser") as progress:
+                ensure_browser(assume_yes=arguments.yes, progress=progress, say=stages.say)
+        code = _pytest(folders, [*selection, *for_pytest], settings.as_environment)
+    stages.summary()
+    return code
+
+
+@contextmanager
+def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
+    """A green stack under a project name and on ports of its own, and everything gone again afterwards."""
+    with stages.stage("Docker Engine") as progress:
+        engine = ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
+    try:
+        os.environ.update(_own_knobs())
+        settings = load()
+        with alone(settings):
+            try:
+                report = bring_up(settings, stages, assume_yes=assume_yes)
+                if report.exit_code != 0:
+                    show_report(report)
+                    raise StackError(
+                        "The tests' own stack did not come up green.",
+                        fix=f"The logs are in {settings.state}.",
+                        cause="test-stack-not-green",
+                    )
+                yield settings
+            finally:
+                _clear_away(settings, stages)
+    finally:
+        _stop_if_ours(engine, stages)
+
+
+def _own_knobs() -> Mapping[str, str]:
+    """Every knob, so that no line of the user's `.env` reaches the tests; the environment still does (base image, CA)."""
+    chainlit, foundry = free_ports(2)
+    kept = {key: value for key, value in os.environ.items() if key in default_values()}
+    own = {
+        "COMPOSE_PROJECT_NAME": TEST_PROJECT,
+        "IMAGE_TAG": "test",
+        "CHAINLIT_PORT": str(chainlit),
+        "FOUNDRY_PORT": str(foundry),
+        "FOUNDRY_URL": "own",
+        "MODEL": "auto",
+    }
+    return {**default_values(), **kept, **own}
+
+
+def _clear_away(settings: Settings, stages: Stages) -> None:
+    take_down(settings, stages, volumes=True)
+    with stages.stage("Removing the tests' images"):
+        containers.remove_images(client(), settings)
+
+
+def _stop_if_ours(engine: EngineState, stages: Stages) -> None:
+    if engine.started_here:
+        with stages.stage("Stopping the Docker daemon that the tests started"):
+            stop_engine(engine)
+
+
+def _pytest(folders: tuple[str, ...], arguments: list[str], knobs: Mapping[str, str]) -> int:
+    screenshots = ROOT / ".state" / "screenshots"
+    shutil.rmtree(screenshots, ignore_errors=True)
+    color = "yes" if sys.stdout.isatty() else "no"
+    argv = [sys.executable, "-m", "pytest", f"--color={color}", *(f"tests/{folder}" for folder in folders), *arguments]
+    paths = {"SCREENSHOTS": str(screenshots), "PYTHONPATH": str(Path(__file__).parents[2])}
+    return stream(argv, lambda line: print(line, flush=True), env={**knobs, **paths}, cwd=ROOT).code

@@ -1,0 +1,145 @@
+"""The stack's containers: built, started and removed by Docker Compose; found again by Compose's own labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from docker import DockerClient
+from docker.models.containers import Container
+
+from stack.settings import ROOT, Settings
+from stack.tools.docker_engine import compose
+from stack.tools.errors import StackError
+from stack.tools.process import Finished
+from stack.tools.progress import Progress
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+IMAGES = "localhost/foundry-stack"
+
+_BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)/(?P<steps>\d+)\] (?P<what>.+)")
+_PORT_TAKEN = re.compile(r"(?:Bind for|listen tcp4?) (?P<address>[\d.]+:(?P<port>\d+)).*(?:already allocated|already in use)")
+
+
+def build(settings: Settings, progress: Progress) -> None:
+    """Build the images that are not up to date (seconds when nothing changed).
+
+    Raises:
+        StackError: ``image-build-failed`` with the end of the builder's output.
+    """
+
+    def on_line(line: str) -> None:
+        if step := _BUILD_STEP.match(line):
+            progress(f"{step['service']}: step {step['step']} of {step['steps']}: {step['what'][:60]}")
+
+    done = compose(["build"], project=ROOT, env=settings.as_environment, on_line=on_line)
+    if done.code != 0:
+        raise StackError(
+            f"An image could not be built. The builder's last words:\n{_tail(done)}",
+            fix="Where the network is behind a TLS-inspecting proxy, set BUILD_CA_BUNDLE in .env; then run `up` again: "
+            "what was built is kept.",
+            cause="image-build-failed",
+        )
+
+
+def run_once(settings: Settings, client: DockerClient, service: str, timeout: float = 60) -> Container:
+    """Run a one-shot service to its end and return its (ended) container.
+
+    Args:
+        timeout: seconds it may take.
+
+    Raises:
+        StackError: ``container-failed`` when it can't start or ends with another code than 0.
+    """
+    started = compose(["up", "--detach", "--no-deps", "--no-build", service], project=ROOT, env=settings.as_environment)
+    found = of_project(settings, client, service)
+    if started.code == 0 and found:
+        ended = found[0].wait(timeout=timeout)
+        if ended["StatusCode"] == 0:
+            return found[0]
+        output = found[0].logs(tail=15).decode(errors="replace")
+    else:
+        output = _tail(started)
+    raise StackError(
+        f"The one-shot service `{service}` failed:\n{output}",
+        fix=f"docker compose logs {service}   shows all of it; then run `python3 scripts/up.py` again.",
+        cause="container-failed",
+    )
+
+
+def start(settings: Settings, progress: Progress) -> None:
+    """Bring all services up and wait until each is healthy; what already runs as configured stays untouched.
+
+    Raises:
+        StackError: ``port-taken``, or ``containers-failed`` with the end of Compose's output.
+    """
+
+    def on_line(line: str) -> None:
+        progress(line.strip())
+
+    arguments = ["up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--remove-orphans"]
+    done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
+    if done.code == 0:
+        return
+    if taken := _PORT_TAKEN.search(done.out):
+        raise StackError(
+            f"Another program already uses {taken['address']}.",
+            fix=f"End that program (`ss -ltnp 'sport = :{taken['port']}'` names it) or choose another port in .env.",
+            cause="port-taken",
+        )
+    raise StackError(
+        f"The containers did not all come up:\n{_tail(done)}",
+        fix="python3 scripts/probe.py   says which one and why; `docker compose logs SERVICE` shows its log.",
+        cause="containers-failed",
+    )
+
+
+def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
+    """Stop and remove the project's containers and networks, and its data volumes when ``volumes`` is true.
+
+    Raises:
+        StackError: ``containers-stay`` with the end of Compose's output.
+    """
+
+    def on_line(line: str) -> None:
+        progress(line.strip())
+
+    arguments = ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
+    done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
+    if done.code != 0:
+        raise StackError(
+            f"Not everything could be removed:\n{_tail(done)}",
+            fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
+            cause="containers-stay",
+        )
+
+
+def remove_images(client: DockerClient, settings: Settings) -> None:
+    """Remove the images that were built under the project's tag."""
+    for image in client.images.list(filters={"reference": f"{IMAGES}/*:{settings.image_tag}"}):
+        for name in image.tags:
+            if name.endswith(f":{settings.image_tag}"):
+                client.images.remove(name)
+
+
+def of_project(settings: Settings, client: DockerClient, service: str | None = None) -> Sequence[Container]:
+    """The project's containers, ended ones included, or those of one service."""
+    labels = [f"{PROJECT_LABEL}={settings.compose_project_name}"]
+    if service:
+        labels.append(f"{SERVICE_LABEL}={service}")
+    return client.containers.list(all=True, filters={"label": labels})
+
+
+def published_ports(settings: Settings, client: DockerClient) -> set[int]:
+    """The host ports that the project's running containers hold already."""
+    return {
+        int(binding["HostPort"])
+        for container in of_project(settings, client)
+        for bindings in (container.ports or {}).values()
+        for binding in bindings or []
+    }
+
+
+def _tail(done: Finished, lines: int = 15) -> str:
+    return "\n".join((done.out + done.err).strip().splitlines()[-lines:])

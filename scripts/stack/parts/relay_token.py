@@ -1,0 +1,37 @@
+"""The token between gateway and relay: made by the `init` service in a volume, copied to the host for the relay."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+from docker import DockerClient
+
+from stack.parts import containers
+from stack.parts.state import write_text
+from stack.settings import Settings
+
+PATH_IN_INIT = "/secrets/gateway/token"
+
+
+def token_file(settings: Settings) -> Path:
+    """Where the relay reads its token: mode 0600, in the project's state folder."""
+    return settings.state / "relay-token"
+
+
+def fetch(settings: Settings, client: DockerClient) -> Path:
+    """Make the secrets where they are missing (idempotent) and copy the gateway's token for the relay.
+
+    Returns:
+        The file it was written to.
+    """
+    init = containers.run_once(settings, client, "init")
+    chunks, _ = init.get_archive(PATH_IN_INIT)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        assert member is not None  # noqa: S101  (the path names a regular file)
+        token = member.read().decode().strip()
+    file = token_file(settings)
+    write_text(file, token + "\n")
+    return file

@@ -1,0 +1,48 @@
+"""One `up` or `down` at a time for a project: the second says so at once instead of undoing the first one's work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stack.parts.state import private_folder
+from stack.settings import Settings
+from stack.tools.errors import StackError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the project's lock for as long as the block runs; the system gives it back however this process ends.
+
+    Raises:
+        StackError: ``already-running`` with the other one's pid; exit code 2.
+    """
+    private_folder(settings.state)
+    if fcntl is None:
+        yield
+        return
+    file: Path = settings.state / "lock"
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            owner = file.read_text().strip() or "unknown"
+            raise StackError(
+                f"Another `up` or `down` of this stack is at work (pid {owner}).",
+                fix="Wait until it has ended, then run this again.",
+                cause="already-running",
+                exit_code=2,
+            ) from held
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
