@@ -31,13 +31,14 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
     Raises:
         StackError: when containers, if any, could not be removed.
     """
-    with stages.stage("Stopping the relay"):
-        relay.stop(settings)
-    with stages.stage("Stopping Foundry Local (if `up` started it)"):
-        foundry.stop(settings)
-    with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:
-        client()
-        containers.remove(settings, progress, volumes=volumes)
+    with alone(settings):
+        with stages.stage("Stopping the relay"):
+            relay.stop(settings)
+        with stages.stage("Stopping Foundry Local (if `up` started it)"):
+            foundry.stop(settings)
+        with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:
+            client()
+            containers.remove(settings, progress, volumes=volumes)
 
 
 def _run() -> int:
@@ -50,8 +51,7 @@ def _run() -> int:
     if arguments.volumes and not arguments.yes:
         _confirm()
     stages = Stages()
-    with alone(settings):
-        take_down(settings, stages, volumes=arguments.volumes)
+    take_down(settings, stages, volumes=arguments.volumes)
     kept = "" if arguments.volumes else " Data volumes are kept; `--volumes` removes them."
     stages.say(f"The stack is down.{kept}")
     return 0

@@ -65,7 +65,7 @@ def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
     try:
         os.environ.update(_own_knobs())
         settings = load()
-        with alone(settings):
+        with alone(settings, "test"):
             try:
                 report = bring_up(settings, stages, assume_yes=assume_yes)
                 if report.exit_code != 0:

@@ -18,8 +18,11 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings, what: str = "up or down") -> Iterator[None]:
     """Hold the project's lock for as long as the block runs; the system gives it back however this process ends.
+
+    Args:
+        what: names the lock; work under another name may run beside it.
 
     Raises:
         StackError: ``already-running`` with the other one's pid; exit code 2.
@@ -28,7 +31,7 @@ def alone(settings: Settings) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    file: Path = settings.state / "lock"
+    file: Path = settings.state / f"{what.replace(' ', '-')}.lock"
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -36,7 +39,7 @@ def alone(settings: Settings) -> Iterator[None]:
         except BlockingIOError as held:
             owner = file.read_text().strip() or "unknown"
             raise StackError(
-                f"Another `up` or `down` of this stack is at work (pid {owner}).",
+                f"Another `{what}` of this stack is at work (pid {owner}).",
                 fix="Wait until it has ended, then run this again.",
                 cause="already-running",
                 exit_code=2,
