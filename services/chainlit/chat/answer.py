@@ -1,0 +1,62 @@
+"""One answer of the model, as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+
+import openai
+from openai.types.chat import ChatCompletionMessageParam
+
+from chat.problems import empty_answer, from_openai, stream_cut
+from chat.server import Server
+from chat.settings import Settings
+
+
+class Answer:
+    """The answer of ``model`` to the last message of ``conversation``."""
+
+    def __init__(
+        self, server: Server, model: str, conversation: Sequence[ChatCompletionMessageParam], settings: Settings
+    ) -> None:
+        self._server = server
+        self._model = model
+        self._conversation = conversation
+        self._settings = settings
+        self.hit_the_limit = False
+        """True after the end if the answer is as long as MAX_TOKENS allows and the model had more to say."""
+
+    async def pieces(self) -> AsyncGenerator[str]:
+        """Yield the text as it comes. Closing the generator closes the connection, and with it ends the model's work.
+
+        Raises:
+            Problem: as soon as it goes wrong, so perhaps after pieces that are worth keeping.
+        """
+        finish_reason: str | None = None
+        empty = True
+        try:
+            stream = await self._server.client.chat.completions.create(
+                model=self._model,
+                messages=self._conversation,
+                temperature=self._settings.temperature,
+                max_tokens=self._settings.max_tokens,
+                stream=True,
+            )
+        except openai.OpenAIError as error:
+            raise from_openai(error, root=self._server.root, model=self._model) from error
+        try:
+            async with stream:
+                async for chunk in stream:
+                    for choice in chunk.choices[:1]:  # none in a usage chunk
+                        finish_reason = choice.finish_reason or finish_reason
+                        if choice.delta.content:
+                            empty = False
+                            yield choice.delta.content
+        except openai.APIConnectionError as gone:
+            raise stream_cut() from gone
+        except openai.OpenAIError as error:  # the server's own word in the stream, under status 200
+            raise from_openai(error, root=self._server.root, model=self._model) from error
+        if finish_reason is None:
+            raise stream_cut()
+        if empty:
+            raise empty_answer(self._model)
+        self.hit_the_limit = finish_reason == "length"

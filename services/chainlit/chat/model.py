@@ -1,0 +1,121 @@
+"""Which model answers: found out at run time, because what is loaded changes and ids differ from machine to machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import openai
+
+from chat.problems import UP, Problem, from_openai
+from chat.server import Server
+
+AUTO = "auto"
+LOOK_SECONDS = 15.0  # without a network, Foundry looks for its catalog for up to 5 s first
+NOT_FOR_CHAT = ("embed", "whisper", "rerank")
+LISTED = 8
+
+VARIANT = re.compile(r"(-[a-z0-9]+-(cpu|gpu|npu))?(:(?P<version>\d+))?$", re.IGNORECASE)
+
+
+async def which(server: Server, wanted: str) -> str:
+    """The id of the model that answers.
+
+    Args:
+        wanted: the knob MODEL.
+
+    Raises:
+        Problem: the server can't be asked, or has no such model, or has it but not loaded.
+    """
+    client = server.client.with_options(timeout=LOOK_SECONDS)
+    try:
+        loaded = await _loaded(client, server.root)
+        if loaded and wanted.lower() == AUTO:
+            return choose(wanted, loaded, loaded)
+        known = [model.id async for model in client.models.list()]
+    except openai.OpenAIError as error:
+        raise from_openai(error, root=server.root) from error
+    except (
+        AttributeError,
+        TypeError,
+        ValueError,
+    ) as nonsense:  # answers, but with something else than a list of models
+        raise Problem(
+            "not-a-model-server",
+            f"What answers at {server.root} is not an OpenAI-compatible server.",
+            "Set `BASE_URL` to the address of one, or free the port for Foundry Local: `python3 scripts/up.py`.",
+        ) from nonsense
+    return choose(wanted, known if loaded is None else loaded, known)
+
+
+async def _loaded(client: openai.AsyncOpenAI, root: str) -> list[str] | None:
+    """The ids of the loaded models; None where the server does not know the question, which is Foundry Local's own."""
+    try:
+        answer = await client.get(f"{root}/models/loaded", cast_to=object)
+    except openai.APIStatusError as error:
+        if error.status_code in (404, 405):
+            return None
+        raise
+    if isinstance(answer, list) and all(isinstance(model, str) for model in answer):
+        return answer
+    return None
+
+
+def choose(wanted: str, loaded: Sequence[str], known: Sequence[str]) -> str:
+    """The loaded model that is meant by an alias, a name, ``name:version`` or ``auto``, in any case of letters.
+
+    An alias is the beginning of a name: `phi-4-mini` means `Phi-4-mini-instruct-generic-cpu:3`. Of several names that
+    begin with it the shortest is meant, so `phi-4` is not taken for `phi-4-mini`, even if only that one is loaded.
+
+    Raises:
+        Problem: ``model-not-loaded`` or ``model-unknown``.
+    """
+    if wanted.lower() == AUTO:
+        for model in loaded:
+            if not any(word in model.lower() for word in NOT_FOR_CHAT):
+                return model
+        raise Problem(
+            "model-not-loaded",
+            "No model is loaded." + (f" These could be: {_listing(known)}." if known else ""),
+            f"Load one with {UP}, then just send your message again.",
+        )
+    meant = [model for model in dict.fromkeys((*loaded, *known)) if _begins_with(model, wanted)]
+    if not meant:
+        near = get_close_matches(wanted.lower(), [model.lower() for model in known], n=1, cutoff=0.5)
+        raise Problem(
+            "model-unknown",
+            f"There is no model `{wanted}`." + (f" These are there: {_listing(known, first=near)}." if known else ""),
+            f"Set `MODEL` to one of them, or to `auto`, and run {UP}.",
+        )
+    name = min((_name(model) for model in meant), key=len)
+    running = [model for model in meant if _name(model) == name and model in loaded]
+    if not running:
+        raise Problem(
+            "model-not-loaded",
+            f"The model `{wanted}` is there but not loaded.",
+            f"Load it with {UP}, then just send your message again."
+            + (f" Or set `MODEL=auto` to be answered by {_listing(loaded)}." if loaded else ""),
+        )
+    return max(running, key=_version)
+
+
+def _begins_with(model: str, wanted: str) -> bool:
+    model, wanted = model.lower(), wanted.lower()
+    return model == wanted or model.startswith((f"{wanted}-", f"{wanted}:"))
+
+
+def _name(model: str) -> str:
+    """The id without device and version: what an alias is compared with."""
+    return VARIANT.sub("", model.lower())
+
+
+def _version(model: str) -> int:
+    found = VARIANT.search(model)
+    return int(found["version"] or 0) if found else 0
+
+
+def _listing(models: Sequence[str], first: Sequence[str] = ()) -> str:
+    ordered = sorted(models, key=lambda model: model.lower() not in first)
+    shown = ", ".join(f"`{model}`" for model in ordered[:LISTED])
+    return f"{shown} and {len(models) - LISTED} more" if len(models) > LISTED else shown

@@ -1,0 +1,181 @@
+"""Every error as the user sees it: what is wrong, and the command that helps."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import openai
+
+UP = "`python3 scripts/up.py`"
+PROBE = "`python3 scripts/probe.py`"
+
+
+class Problem(Exception):  # noqa: N818  (a page full of these reads better without Error)
+    """Something the user can act on.
+
+    Args:
+        cause: short stable kebab-case code; the same codes as the gateway, the relay and the probe use.
+        what: what is wrong, in the user's words (Markdown).
+        fix: the next step, preferably a command.
+    """
+
+    def __init__(self, cause: str, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.cause = cause
+        self.what = what
+        self.fix = fix
+
+    @property
+    def markdown(self) -> str:
+        return f"**{self.what}**\n\n{self.fix}\n\n`{self.cause}`"
+
+
+@dataclass(frozen=True)
+class Advice:
+    what: str
+    fix: str
+
+
+# What the gateway and the relay answer in their own name: {"error": {"type": "stack_error", "code": ...}}.
+STACK_ERRORS = {
+    "foundry-not-running": Advice(
+        "Foundry Local is not running on the host.",
+        f"Start it with {UP}, then just send your message again.",
+    ),
+    "foundry-hangs": Advice(
+        "Foundry Local took the question but gives no answer.",
+        f"It may be busy: try again in a moment. If it repeats, {PROBE} says what is wrong.",
+    ),
+    "relay-down": Advice(
+        "The relay on the host, the way to Foundry Local, does not answer.",
+        f"Start it with {UP}, then just send your message again.",
+    ),
+    "relay-token-wrong": Advice(
+        "The relay on the host refuses this stack's token: it belongs to another start of the stack.",
+        f"Make the two agree with {UP}, then just send your message again.",
+    ),
+    "host-not-allowed": Advice(
+        "The relay on the host does not accept the host name in `BASE_URL`.",
+        "Use `BASE_URL=http://127.0.0.1:51211` outside a container; leave it unset inside the stack.",
+    ),
+    "not-allowed": Advice(
+        "The gateway does not pass on what this app asked for.",
+        f"{PROBE} shows whether gateway and relay are the ones of this stack; {UP} puts them right.",
+    ),
+    "too-large": Advice(
+        "This conversation has grown larger than what the gateway passes on.",
+        "Start a new chat, or send a shorter text.",
+    ),
+}
+
+CONTEXT_FULL = re.compile(r"maximum context length|context_length_exceeded|context window", re.IGNORECASE)
+FOUNDRY_BUDGET = re.compile(r"requires (\d+) total tokens \((\d+) input \+ (\d+) output\).*?(\d+) tokens", re.DOTALL)
+
+
+def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = None) -> Problem:  # noqa: PLR0911  (one each)
+    """What an exception of the OpenAI client means to the user.
+
+    Args:
+        root: the server that was asked, without `/v1`.
+        model: the model id that was asked, if it came that far.
+    """
+    match error:
+        case openai.APITimeoutError():
+            return Problem(
+                "foundry-hangs",
+                f"{root} is there but gives no answer.",
+                STACK_ERRORS["foundry-hangs"].fix,
+            )
+        case openai.APIConnectionError():
+            return unreachable(root)
+        case openai.APIError() if error.code in STACK_ERRORS:
+            advice = STACK_ERRORS[error.code]
+            return Problem(error.code, advice.what, advice.fix)
+        case openai.APIError() if CONTEXT_FULL.search(f"{error.code} {error.message}"):
+            return _too_long(error.message, model)
+        case openai.NotFoundError() | openai.BadRequestError() if model and "not loaded" in error.message.lower():
+            return Problem(
+                "model-not-loaded",
+                f"The model `{model}` is not loaded any more.",
+                f"Load it with {UP}, then just send your message again.",
+            )
+        case openai.NotFoundError() if model:
+            return Problem(
+                "model-unknown", f"The server at {root} has no model `{model}`.", f"{PROBE} lists what it has."
+            )
+        case openai.AuthenticationError() | openai.PermissionDeniedError():
+            return Problem(
+                "api-key-refused",
+                f"The server at {root} refuses the API key.",
+                "Set `API_KEY` to the one it wants. Foundry Local itself needs none: is this the server you mean?",
+            )
+        case openai.RateLimitError():
+            return Problem("busy", "The server has too much to do.", "Send your message again in a moment.")
+        case openai.APIStatusError():
+            return Problem(
+                "server-error",
+                f"The server at {root} answered with an error ({error.status_code}): {_plain(error.message)}",
+                f"Send your message again; if it repeats, {PROBE} says what is wrong.",
+            )
+        case openai.APIError():
+            return Problem(
+                "stream-error-event",
+                f"The model broke off with an error: {_plain(error.message)}",
+                f"Send your message again; if it repeats, {PROBE} says what is wrong.",
+            )
+        case _:
+            return unexpected(error)
+
+
+def unreachable(root: str) -> Problem:
+    """Nobody listens there, or the name is not known."""
+    return Problem(
+        "connection-refused",
+        f"Nothing answers at {root}.",
+        f"Start what is missing with {UP}, then just send your message again. {PROBE} shows what is missing.",
+    )
+
+
+def stream_cut() -> Problem:
+    """The answer ended without the model saying that it is complete."""
+    return Problem(
+        "stream-cut",
+        "The answer broke off: the connection to the model ended in the middle.",
+        f"What came is kept. Send your message again; if it repeats, {PROBE} says what is wrong.",
+    )
+
+
+def empty_answer(model: str) -> Problem:
+    return Problem(
+        "empty-answer",
+        f"The model `{model}` ended its answer without a word.",
+        "Put the question in other words, or start a new chat.",
+    )
+
+
+def unexpected(error: BaseException) -> Problem:
+    """A defect of this app; the container's log has the traceback."""
+    return Problem(
+        "unknown",
+        f"The chat app itself failed ({type(error).__name__}).",
+        "Send your message again. The reason is in the log: `docker compose logs chainlit`.",
+    )
+
+
+def _too_long(message: str, model: str | None) -> Problem:
+    what = f"This conversation is too long for {f'`{model}`' if model else 'the model'}."
+    if numbers := FOUNDRY_BUDGET.search(message):
+        _, prompt, answer, limit = numbers.groups()
+        what += f" It has {prompt} tokens, {answer} are kept free for the answer, and the model takes {limit} in all."
+    return Problem(
+        "prompt-too-long",
+        what,
+        "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.",
+    )
+
+
+def _plain(message: str) -> str:
+    """One line of what the server said, short enough for a chat, and unable to act as Markdown."""
+    line = " ".join(message.split())
+    return f"`{line[:300].replace('`', chr(39))}`"

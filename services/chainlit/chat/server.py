@@ -1,0 +1,113 @@
+"""Which server is asked: BASE_URL; else Foundry Local's door on this machine; else where Foundry's SDK says it is."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+
+from chat.problems import PROBE, UP, Problem
+from chat.settings import Settings
+
+CONNECT_SECONDS = 5.0
+SILENCE_SECONDS = 300.0  # a long prompt on a slow machine: 3,000 tokens take 20 s on two cores
+ASK_AROUND_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """An OpenAI-compatible server; ``root`` is its address without `/v1`."""
+
+    root: str
+    client: AsyncOpenAI
+
+
+async def find(settings: Settings) -> Server:
+    """The server to ask. Cheap enough to be called for each message, so nothing has to be restarted when things change.
+
+    Raises:
+        Problem: ``bad-setting`` for a BASE_URL that is no address; ``foundry-not-found``.
+    """
+    if settings.base_url:
+        return _server(root_of(settings.base_url), settings.api_key)
+    door = f"http://127.0.0.1:{settings.foundry_port}"
+    if await _listens("127.0.0.1", settings.foundry_port):
+        return _server(door, settings.api_key)
+    found, said = await asyncio.to_thread(ask_sdk)
+    if found:
+        return _server(root_of(found), settings.api_key)
+    raise Problem(
+        "foundry-not-found",
+        f"No Foundry Local found: `BASE_URL` is not set, nothing listens at {door}, and {said}.",
+        f"Start one with {UP}, or set `BASE_URL` to where yours is; then just send your message again. "
+        f"{PROBE} shows what is missing.",
+    )
+
+
+def root_of(base_url: str) -> str:
+    """The address without `/v1` and without a slash at its end, as people write it in many ways.
+
+    Raises:
+        Problem: ``bad-setting``.
+    """
+    address = base_url.strip()
+    if "://" not in address:
+        address = f"http://{address}"
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not parts.query
+    except ValueError:  # a port that is no number
+        good = False
+    if not good:
+        raise Problem(
+            "bad-setting",
+            f"`BASE_URL` is not the address of a server: `{base_url}`.",
+            "Write it like `http://127.0.0.1:51211` or `http://127.0.0.1:51211/v1`.",
+        )
+    return address.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def ask_sdk() -> tuple[str | None, str]:
+    """Where Foundry's SDK knows a running server, or why it knows none (the end of a sentence).
+
+    Only the SDK's older module, `foundry_local` (up to 0.5), looks for running servers: through the `foundry` command.
+    `foundry_local_sdk` (2.x) runs Foundry Local inside its own process and knows of no other, so it can't help here.
+    Blocks for as long as the command takes.
+    """
+    if importlib.util.find_spec("foundry_local") is None:
+        if importlib.util.find_spec("foundry_local_sdk") is None:
+            return None, "Foundry's SDK is not installed here"
+        return None, "this version of Foundry's SDK does not look for running servers"
+    try:
+        manager: Any = importlib.import_module("foundry_local").FoundryLocalManager(bootstrap=False)  # only look
+        return str(manager.service_uri), ""
+    except Exception as unknown:  # whatever the SDK raises, it found none
+        return None, f"Foundry's SDK knows of none ({str(unknown).rstrip('.!') or type(unknown).__name__})"
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(ASK_AROUND_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # a TimeoutError is one, too
+        return False
+    writer.close()
+    return True
+
+
+@lru_cache(maxsize=8)
+def _server(root: str, api_key: str) -> Server:
+    """One client, so one pool of connections, per process and server."""
+    http = DefaultAsyncHttpxClient(
+        # A proxy is never the way to a model on this machine or in this network.
+        trust_env=root.startswith("https://"),
+        timeout=Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
+    )
+    # No retries: the user sees at once what is wrong, and nothing is asked twice behind his back.
+    return Server(root, AsyncOpenAI(base_url=f"{root}/v1", api_key=api_key, http_client=http, max_retries=0))

@@ -1,0 +1,57 @@
+"""The knobs of the chat app, read from the environment; `.env.example` explains them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chat.problems import Problem
+
+
+class Settings(BaseSettings):
+    """An empty value means the same as none."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    base_url: str | None = None
+    """Where the model server is, with or without `/v1`; None: look for Foundry Local on this machine."""
+
+    api_key: str = "not-needed"
+    """Foundry Local wants none, other OpenAI-compatible servers may."""
+
+    model: str = "auto"
+    """`auto`: the first chat model that is loaded; else an alias, a name or a full id."""
+
+    foundry_port: Annotated[int, Field(ge=1, le=65535)] = 51211
+    """Where on 127.0.0.1 to look for Foundry Local when there is no BASE_URL."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0
+    """0: the most probable answer each time. Foundry Local's own default is 1, where small models talk nonsense."""
+
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    """The longest answer, in tokens. So much of the model's context is kept free for it, lost to the conversation."""
+
+    system_prompt: str | None = None
+    """What the model is told before each conversation; None: what its own template says."""
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the knobs.
+
+    Raises:
+        Problem: ``bad-setting``, naming the variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        name = str(first["loc"][0]).upper()
+        raise Problem(
+            "bad-setting",
+            f"The setting `{name}` can't be used: {first['msg']}.",
+            f"Correct `{name}` (in `.env` for the stack) and start the chat app again: `python3 scripts/up.py`.",
+        ) from invalid
