@@ -1,0 +1,52 @@
+"""Which headers pass the relay, in both directions."""
+
+from __future__ import annotations
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from stack.parts.relay.rules import TOKEN_HEADER
+
+VIA = "1.1 foundry-stack-relay"
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)  # RFC 9110, 7.6.1: they speak about one connection, and there are two
+NOT_FOR_FOUNDRY = frozenset({"host", "expect", "content-length", "cookie", TOKEN_HEADER.lower()})
+
+Headers = CIMultiDictProxy[str]
+
+
+def for_foundry(headers: Headers, request_id: str) -> CIMultiDict[str]:
+    """The client's headers as Foundry Local gets them: no token, and no cookies of other sites on localhost."""
+    passed = _end_to_end(headers, NOT_FOR_FOUNDRY)
+    passed["X-Request-ID"] = request_id
+    return passed
+
+
+def for_client(headers: Headers, request_id: str) -> CIMultiDict[str]:
+    """Foundry Local's headers as the client gets them: each said once (2.2.1 sends some twice), and who passed them."""
+    passed = _end_to_end(headers, frozenset())
+    passed.add("Via", VIA)
+    passed["X-Request-ID"] = request_id
+    return passed
+
+
+def _end_to_end(headers: Headers, dropped: frozenset[str]) -> CIMultiDict[str]:
+    named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
+    passed: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower in HOP_BY_HOP or lower in dropped or lower in named:
+            continue
+        if value not in passed.getall(name, []):
+            passed.add(name, value)
+    return passed

@@ -1,0 +1,198 @@
+"""One request on its way through the relay: judged, passed to Foundry Local, and its answer passed back as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from stack.parts.relay import answers, headers, rules
+from stack.parts.relay.access_log import CLIENT_LEFT, Entry
+from stack.parts.relay.rules import Asked, Door, Refusal
+from stack.parts.relay.watched_file import WatchedFile
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every passage of one relay shares.
+
+    Args:
+        body_limit: bytes of a request's body.
+        silence_seconds: how long Foundry Local may say nothing.
+    """
+
+    doors: frozenset[Door]
+    token: WatchedFile[str]
+    foundry: WatchedFile[URL]
+    client: aiohttp.ClientSession
+    body_limit: int
+    silence_seconds: float
+
+
+class TooLargeError(Exception):
+    """The body went over the limit while it was passed on."""
+
+
+class Passage:
+    """One request and its answer."""
+
+    def __init__(self, around: Surroundings, door: Door, request: web.BaseRequest) -> None:
+        self._around = around
+        self._door = door
+        self._request = request
+        self._id = _request_id(request)
+        self._entry = Entry(self._id, request.remote or "", request.method, request.raw_path)
+        self._too_large = False
+
+    async def go(self) -> web.StreamResponse:
+        """Answer the request and log it, however it ends."""
+        try:
+            return await self._answer()
+        except asyncio.CancelledError:
+            self._ended(CLIENT_LEFT, "client-left")
+            raise
+        except Exception:
+            self._ended(500, "unknown")
+            raise
+        finally:
+            self._entry.write()
+
+    def _ended(self, status: int, cause: str) -> None:
+        self._entry.status, self._entry.cause = status, cause
+
+    async def _answer(self) -> web.StreamResponse:
+        refusal = self._judge()
+        if refusal is not None:
+            return self._refuse(refusal)
+        foundry = self._around.foundry.read()
+        if foundry is None:
+            return self._refuse(answers.not_running(None))
+        if self._is_own(foundry):
+            return self._refuse(answers.own_address(str(foundry)))
+        asked = await self._ask(foundry)
+        if isinstance(asked, Refusal):
+            return self._refuse(asked)
+        try:
+            return await self._pass_back(asked)
+        finally:
+            asked.close()  # after a complete answer a no-op; before its end this is what stops the generation
+
+    def _judge(self) -> Refusal | None:
+        got = self._request.headers
+        asked = Asked(
+            method=self._request.method,
+            target=self._request.raw_path,
+            hosts=got.getall("Host", []),
+            origins=got.getall("Origin", []),
+            tokens=got.getall(rules.TOKEN_HEADER, []),
+        )
+        refusal = rules.judge(asked, self._door, self._entry.client, self._around.token.read())
+        if refusal is None and (self._request.content_length or 0) > self._around.body_limit:
+            return answers.too_large(self._around.body_limit)
+        return refusal
+
+    def _is_own(self, foundry: URL) -> bool:
+        host = "127.0.0.1" if foundry.host == "localhost" else str(foundry.host)
+        return Door(host, foundry.port or 80) in self._around.doors
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        response = answers.error(refusal, self._id)
+        self._ended(refusal.status, refusal.code)
+        self._entry.sent = response.content_length or 0
+        return response
+
+    async def _ask(self, foundry: URL) -> aiohttp.ClientResponse | Refusal:
+        request = self._request
+        passed = headers.for_foundry(request.headers, self._id)
+        body = None
+        if request.method == "POST":
+            if request.content_length is not None:
+                passed["Content-Length"] = str(request.content_length)
+            body = self._body()
+        where = str(foundry)
+        try:
+            return await self._around.client.request(
+                request.method,
+                URL(where + rules.upstream_path(request.raw_path), encoded=True),
+                headers=passed,
+                data=body,
+                allow_redirects=False,
+            )
+        except aiohttp.ConnectionTimeoutError:
+            return answers.hangs(where, 5)
+        except aiohttp.ServerTimeoutError:
+            return answers.hangs(where, self._around.silence_seconds)
+        except aiohttp.ClientConnectorError:
+            return answers.not_running(where)
+        except aiohttp.ClientError:
+            return answers.too_large(self._around.body_limit) if self._too_large else answers.went_away(where)
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        if self._request.headers.get("Expect", "").lower() == "100-continue":
+            await self._request.writer.write(CONTINUE)
+            self._request.writer.output_size = 0  # the answer itself has not begun
+        taken = 0
+        async for piece in self._request.content.iter_any():
+            taken += len(piece)
+            if taken > self._around.body_limit:
+                self._too_large = True
+                raise TooLargeError
+            yield piece
+
+    async def _pass_back(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        passed = headers.for_client(answer.headers, self._id)
+        if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
+            passed.popall("Content-Length", None)
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)
+        counted = "Content-Length" in passed or answer.status in (204, 304)
+        chunked = not counted and self._request.version >= aiohttp.HttpVersion11
+        if chunked:
+            response.enable_chunked_encoding()
+        self._entry.status = answer.status
+        await response.prepare(self._request)
+        if not counted:
+            self._request.writer.send_headers()  # a first token may be far away; that it will come is news already
+        try:
+            async for piece in answer.content.iter_any():
+                await response.write(piece)
+                self._entry.sent += len(piece)
+        except (aiohttp.ClientError, TimeoutError):
+            if self._client_is_gone:
+                self._ended(CLIENT_LEFT, "client-left")
+            else:
+                self._entry.cause = "stream-cut"
+                self._break_off(end_shows_it=counted or chunked)
+        return response
+
+    @property
+    def _client_is_gone(self) -> bool:
+        transport = self._request.transport
+        return transport is None or transport.is_closing()
+
+    def _break_off(self, *, end_shows_it: bool) -> None:
+        """Let the client see that the answer is not whole.
+
+        Args:
+            end_shows_it: a closed connection before the promised length or the last chunk says so; where only the
+                connection's end ends the answer (HTTP/1.0), it has to be reset.
+        """
+        transport = self._request.transport
+        assert transport is not None  # noqa: S101  (the client is there: asked just before)
+        if not end_shows_it:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.close()
+
+
+def _request_id(request: web.BaseRequest) -> str:
+    given = request.headers.get("X-Request-ID", "")
+    return given if re.fullmatch(rules.SANE_REQUEST_ID, given) else uuid.uuid4().hex
