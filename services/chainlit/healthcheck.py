@@ -1,0 +1,9 @@
+"""The container's healthcheck: exit 0 if Chainlit's own `/health` says ok. Reads the body: any other path is 200 too."""
+
+import http.client
+import json
+import sys
+
+connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=4)
+connection.request("GET", "/health")
+sys.exit(json.load(connection.getresponse()) != {"status": "ok"})

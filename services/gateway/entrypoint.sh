@@ -1,0 +1,31 @@
+#!/bin/bash
+# Writes the three facts that are only known at start next to nginx's fixed configuration, then becomes nginx.
+# The token passes through shell builtins only, so it is in no argument list, no environment and no log.
+set -euo pipefail
+umask 077
+facts=/tmp/facts
+mkdir -p "$facts"
+
+token=$(</run/secrets/token)
+if [[ ! $token =~ ^[A-Za-z0-9_-]{43,}$ ]]; then
+    echo "The gateway's token is missing or damaged. Make it anew: docker compose down --volumes && docker compose up -d" >&2
+    exit 1
+fi
+printf 'proxy_set_header X-Relay-Token "%s";\n' "$token" >"$facts/token.conf"
+
+if [[ ! ${FOUNDRY_PORT:-} =~ ^[0-9]{1,5}$ ]]; then
+    echo "FOUNDRY_PORT must be a port number, such as 51211." >&2
+    exit 1
+fi
+# max_fails=0: with one host there is no better one to turn to while this one is away.
+printf 'server host.docker.internal:%s max_fails=0;\n' "$FOUNDRY_PORT" >"$facts/relay.conf"
+printf 'proxy_set_header Host "host.docker.internal:%s";\n' "$FOUNDRY_PORT" >"$facts/relay-host.conf"
+
+# Foundry's door is for `private` only: `edge`, the network with the default route, can be reached from outside of the
+# stack. The sender is checked and not the address listened on, because that one changes when a network is reconnected.
+edge=$(ip -4 -o route show default | awk '{print $5; exit}')
+ip -4 -o route show scope link | awk -v edge="$edge" '$3 != edge {print "allow " $1 ";"}' >"$facts/front-ends.conf"
+echo "deny all;" >>"$facts/front-ends.conf"
+
+unset token
+exec nginx -e stderr -c /etc/nginx/nginx.conf

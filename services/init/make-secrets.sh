@@ -1,0 +1,26 @@
+#!/bin/sh
+# Makes each secret that is missing. One that exists is never written again, so running this twice changes nothing.
+# A secret appears complete or not at all: it is written beside its place, given away, and only then renamed.
+set -eu
+umask 077
+
+# secret VOLUME NAME UID: 32 random bytes as 43 URL-safe characters in /secrets/VOLUME/NAME, readable by UID only.
+secret() {
+    file="/secrets/$1/$2"
+    if [ -e "$file" ]; then
+        if [ -s "$file" ]; then return; fi
+        echo "The secret $file is empty. Remove its volume, and it is made anew: docker compose down && docker volume rm" \
+            "<project>_$1-secrets" >&2
+        exit 1
+    fi
+    new=$(mktemp "/secrets/$1/.$2.XXXXXXXX")
+    head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$new"
+    chmod 0400 "$new"
+    sync "$new"
+    chown "$3:$3" "$new"
+    mv --no-clobber "$new" "$file" # of two that run at once the first one wins
+    rm -f "$new"
+    sync "/secrets/$1"
+}
+
+secret gateway token 10002
