@@ -20,6 +20,7 @@ from chat.problems import Problem, unexpected  # noqa: E402
 close_doors()
 
 log = logging.getLogger("chat")
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
 
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"

@@ -21,4 +21,5 @@ def make_home() -> None:
 
 
 def _is_chainlit_run() -> bool:
-    return Path(sys.argv[0]).stem == "chainlit" and "run" in sys.argv[1:]
+    program = Path(sys.argv[0])  # .../bin/chainlit, or .../chainlit/__main__.py with `python -m chainlit`
+    return "chainlit" in (program.stem, program.parent.name) and "run" in sys.argv[1:]
