@@ -1,12 +1,14 @@
-"""The only place that starts other programs. Standard library only: it also runs before the virtual environment exists."""
+"""The only place that starts other programs. Standard library only, to work before the virtual environment exists."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from stack.tools.errors import StackError
 
@@ -37,7 +39,7 @@ def run(
         timeout: seconds.
 
     Raises:
-        StackError: the program is not installed (``program-missing``) or ran longer than ``timeout`` (``program-hangs``).
+        StackError: ``program-missing`` (not installed), or ``program-hangs`` (took longer than ``timeout``).
     """
     try:
         done = subprocess.run(
@@ -69,10 +71,14 @@ def stream(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    keep_open: Sequence[int] = (),
 ) -> Finished:
     """Run a command and hand every line it prints (both streams, in order) to ``on_line`` as it comes.
 
     The child is ended when this call is interrupted, so Ctrl-C leaves nothing running.
+
+    Args:
+        keep_open: file descriptors the child inherits, such as that of a lock that must live as long as it does.
 
     Returns:
         The exit code and, in ``out``, everything printed.
@@ -89,6 +95,7 @@ def stream(
             text=True,
             errors="replace",
             bufsize=1,
+            pass_fds=tuple(keep_open),
         )
     except FileNotFoundError as missing:
         raise _missing(argv[0]) from missing
@@ -140,6 +147,15 @@ def spawn_daemon(
         except FileNotFoundError as missing:
             raise _missing(argv[0]) from missing
     return child.pid
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Go on as another program: same process, terminal, environment and arguments as given."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "nt":  # there, exec starts a second process and returns to the shell too early
+        sys.exit(subprocess.run(list(argv), check=False).returncode)
+    os.execv(argv[0], list(argv))  # noqa: S606  (no shell is wanted)
 
 
 def _missing(program: str) -> StackError:

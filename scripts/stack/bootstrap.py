@@ -1,0 +1,57 @@
+"""From whatever Python started a script to the same script inside the stack's own environment.
+
+Standard library only, and readable for Pythons that are too old for the rest, so that they get a sentence and no
+traceback. Everything it says goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> None:
+    """Return inside the virtual environment `.venv`: makes it where needed, then starts the script again in it.
+
+    Ends the process where that can't be: exit code 2 with a sentence, 130 after Ctrl-C.
+
+    Args:
+        extra_lock: a further lock file to install, such as the tests'.
+        assume_yes: install what is missing without asking; None: whether ``--yes`` is among the script's arguments.
+    """
+    if sys.version_info < OLDEST_PYTHON:
+        needed, found = ".".join(map(str, OLDEST_PYTHON)), ".".join(map(str, sys.version_info[:3]))
+        print(f"Python {needed} or newer is needed; this is {found} ({sys.executable}).", file=sys.stderr)
+        sys.exit(2)
+    if os.environ.get("SUDO_UID"):  # compiled modules that root owns would be in the user's way
+        sys.dont_write_bytecode = True
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+    from stack.tools.errors import StackError  # noqa: PLC0415  (an older Python can't import these)
+    from stack.tools.process import become  # noqa: PLC0415
+    from stack.tools.virtual_environment import VirtualEnvironment  # noqa: PLC0415
+
+    locks = [ROOT / "scripts" / "requirements.lock", *([extra_lock.resolve()] if extra_lock else [])]
+    own = VirtualEnvironment(ROOT / ".venv", tuple(locks))
+    try:
+        if own.is_ready():
+            if own.is_running():
+                return
+        elif own.is_running():  # it can't be remade from inside: do that from the Python it was made with
+            become([_base_python(), *sys.orig_argv[1:]])
+        else:
+            own.make(assume_yes="--yes" in sys.argv[1:] if assume_yes is None else assume_yes)
+        become([str(own.python), *sys.orig_argv[1:]])
+    except StackError as error:
+        print(f"{error.message}\nFix: {error.fix}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _base_python() -> str:
+    return getattr(sys, "_base_executable", None) or sys.executable
