@@ -1,0 +1,59 @@
+"""A browser for the tests of the pages: Debian's Chromium, kept from talking to anybody else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from stack import settings
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
+ANSWER_SECONDS = 60
+
+Look = Callable[[str], None]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1000, "height": 720})
+    page.set_default_timeout(ANSWER_SECONDS * 1000)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="session")
+def chat_address() -> str:
+    return f"http://localhost:{settings.load().chainlit_port}"
+
+
+@pytest.fixture
+def look(page: Page, request: pytest.FixtureRequest, tmp_path: Path) -> Look:
+    """Take a screenshot: ``look("stopped")``. They land in the folder named by SCREENSHOTS, or in the test's own."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str) -> None:
+        page.screenshot(path=folder / f"{request.node.name}-{name}.png")
+
+    return take

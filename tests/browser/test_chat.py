@@ -1,0 +1,91 @@
+"""The chat as a user sees it: in a browser, answered by a real model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+Look = Callable[[str], None]
+ANSWER_MS = 60_000
+
+
+class Chat:
+    """What can be done on the page, and what can be seen."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        page.goto(address)
+        expect(self.from_app.first).to_be_visible(timeout=30_000)
+
+    @property
+    def from_app(self) -> Locator:
+        """Everything that is not the user's: the opening message, answers, errors."""
+        return self.page.locator('[data-step-type="assistant_message"]')
+
+    @property
+    def stop_button(self) -> Locator:
+        return self.page.locator("#stop-button")
+
+    def send(self, text: str) -> Locator:
+        """Send a message and return the place where the answer will be."""
+        before = self.from_app.count()
+        self.page.locator("#chat-input").fill(text)
+        self.page.locator("#chat-submit").click()
+        return self.from_app.nth(before)
+
+    def ask(self, text: str) -> str:
+        """Send a message and return the finished answer."""
+        answer = self.send(text)
+        expect(answer).to_be_visible(timeout=ANSWER_MS)
+        expect(self.stop_button).to_have_count(0, timeout=ANSWER_MS)
+        return answer.inner_text()
+
+
+@pytest.fixture
+def chat(page: Page, chat_address: str) -> Chat:
+    return Chat(page, chat_address)
+
+
+def test_says_which_model_answers(chat: Chat, look: Look) -> None:
+    expect(chat.from_app).to_have_text(re.compile(r"\S+:\d+ answers you, from http://\S+:\d+\."))
+    look("opened")
+
+
+def test_answers_and_remembers(chat: Chat, look: Look) -> None:
+    assert "Paris" in chat.ask("What is the capital of France?")
+    look("first-answer")
+    # Means nothing without the question before it.
+    assert "Berlin" in chat.ask("And of Germany?")
+    look("second-answer")
+
+
+def test_a_new_chat_remembers_nothing(chat: Chat) -> None:
+    chat.ask("What is the capital of France?")
+    chat.page.reload()
+    expect(chat.from_app).to_have_count(1)
+    assert "Berlin" not in chat.ask("And of Germany?")
+
+
+def test_an_edited_question_replaces_the_first(chat: Chat, look: Look) -> None:
+    chat.ask("What is the capital of France?")
+    question = chat.page.locator('[data-step-type="user_message"]')
+    question.hover()
+    question.locator(".edit-message").click()
+    chat.page.locator("#edit-chat-input").fill("What is the capital of Germany?")
+    chat.page.locator(".confirm-edit").click()
+    expect(chat.from_app.last).to_contain_text("Berlin", timeout=ANSWER_MS)
+    expect(chat.page.get_by_text("Paris")).to_have_count(0)
+    look("edited")
+
+
+def test_stop_keeps_what_came_and_the_chat_goes_on(chat: Chat, look: Look) -> None:
+    answer = chat.send("Write a long story about a sailor and the sea.")
+    expect(answer).to_have_text(re.compile(r"\w+ \w+ \w+"), timeout=ANSWER_MS)
+    chat.stop_button.click()
+    expect(chat.stop_button).to_have_count(0)
+    expect(answer).to_have_text(re.compile(r"\w+ \w+ \w+.*\(stopped\)", re.DOTALL))
+    look("stopped")
+    assert "Paris" in chat.ask("What is the capital of France?")
