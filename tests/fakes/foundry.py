@@ -1,0 +1,265 @@
+"""A stand-in for Foundry Local's web service that answers as 2.2.1 was seen to, byte for byte where it matters.
+
+It keeps every request it gets, so that a test can ask it what reached it, and when its client went away.
+Written on bare sockets: a web framework would tidy up the very habits that are to be seen (headers sent twice,
+connections cut in the midst of an answer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+MODEL = "smollm2-135m-instruct-generic-cpu:1"
+OATPP = "Server: oatpp/1.3.0\r\n"
+SSE_HEADERS = (
+    "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n"
+    f"{OATPP}Cache-Control: no-cache\r\nCache-Control: no-cache\r\n"
+    "Content-Type: text/event-stream\r\nContent-Type: text/event-stream\r\n\r\n"
+)
+
+Habit = Literal[
+    "answers",  # as it should
+    "error-event",  # streaming: one SSE error event, no [DONE], a proper end
+    "cut",  # the connection ends in the midst of the answer
+    "reset",  # the same, with a reset
+    "hangs",  # takes the request and never says anything
+    "hangs-midway",  # sends the first chunk, then nothing
+    "closes",  # takes the request and closes without a word
+    "not-http",  # answers something that is not HTTP
+]
+
+
+@dataclass
+class Received:
+    """One request as it arrived."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+    client_left: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def header(self, name: str) -> list[str]:
+        """Every value of the header."""
+        return [value for given, value in self.headers if given.lower() == name.lower()]
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class FakeFoundry:
+    """Listens on a loopback port while its context is open.
+
+    Args:
+        port: 0 for any free one.
+        tokens: the answer, in pieces.
+        gated: every SSE chunk after the headers waits for `let_go()`; so a test knows what can't have been sent yet.
+    """
+
+    def __init__(self, port: int = 0, tokens: Sequence[str] = ("The", " capital", " is", " Paris", ".")) -> None:
+        self.port = port
+        self.tokens = list(tokens)
+        self.habit: Habit = "answers"
+        self.gated = False
+        self.requests: list[Received] = []
+        self._gate = asyncio.Semaphore(0)
+        self._arrived = asyncio.Condition()
+        self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def let_go(self, chunks: int = 1) -> None:
+        """Let this many gated chunks out."""
+        for _ in range(chunks):
+            self._gate.release()
+
+    async def request(self, number: int = 0, timeout: float = 10) -> Received:
+        """The request with this number, as soon as it is there."""
+        async with asyncio.timeout(timeout), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.requests) > number)
+        return self.requests[number]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            begin = b""
+            while True:
+                received = await _read_request(reader, begin)
+                async with self._arrived:
+                    self.requests.append(received)
+                    self._arrived.notify_all()
+                watch = asyncio.create_task(_watch(reader, received))
+                try:
+                    keep = await self._answer(received, writer)
+                finally:
+                    watch.cancel()
+                    seen = (await asyncio.gather(watch, return_exceptions=True))[0]
+                    begin = seen if isinstance(seen, bytes) else b""
+                if not keep:
+                    break
+        writer.close()
+
+    async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        """Answer and return whether the connection stays open."""
+        if self.habit == "hangs":
+            await received.client_left.wait()
+            return False
+        if self.habit == "closes":
+            return False
+        if self.habit == "not-http":
+            writer.write(b"220 mail.example ESMTP\r\n")
+            return False
+        if (received.method, received.target) == ("POST", "/v1/chat/completions"):
+            return await self._chat(received, writer)
+        writer.write(_plain_answer(received))
+        await writer.drain()
+        return True
+
+    async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        if (model := received.json.get("model")) != MODEL:
+            error = {"message": f"Model not loaded: {model}", "type": "invalid_request_error"}
+            writer.write(_json({"error": error}, "400 Bad Request"))
+            return True
+        if received.json.get("stream"):
+            return await self._stream(received, writer)
+        return await self._whole(received, writer)
+
+    async def _whole(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        if self.gated:
+            await self._pass_gate(received)
+        message = {"role": "assistant", "content": "".join(self.tokens)}
+        answer = _json({"object": "chat.completion", "choices": [{"message": message, "finish_reason": "stop"}]})
+        if self.habit in ("cut", "reset"):
+            answer = answer[:-10]
+        writer.write(answer)
+        await writer.drain()
+        return self.habit == "answers"
+
+    async def _stream(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        writer.write(SSE_HEADERS.encode())
+        for number, event in enumerate(self._events(received)):
+            if self.gated:
+                await self._pass_gate(received)
+            if received.client_left.is_set():
+                return False
+            writer.write(_chunk(event))
+            await writer.drain()
+            if number == 1 and self.habit == "cut":
+                return False
+            if number == 1 and self.habit == "reset":
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                return False
+            if number == 0 and self.habit == "hangs-midway":
+                await received.client_left.wait()
+                return False
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
+
+    def _events(self, received: Received) -> list[bytes]:
+        if self.habit == "error-event":
+            return [_event({"error": {"message": "prompt too long", "type": "invalid_request_error"}})]
+        deltas: list[dict[str, Any]] = [{"content": "", "role": "assistant"}]
+        deltas += [{"content": token} for token in self.tokens]
+        events = [_event(_choice(delta, None)) for delta in deltas] + [_event(_choice({}, "stop"))]
+        if (received.json.get("stream_options") or {}).get("include_usage"):
+            events.append(_event({"choices": [], "usage": {"completion_tokens": len(self.tokens)}}))
+        return [*events, b"data: [DONE]\n\n"]
+
+    async def _pass_gate(self, received: Received) -> None:
+        passed = asyncio.create_task(self._gate.acquire())
+        left = asyncio.create_task(received.client_left.wait())
+        await asyncio.wait({passed, left}, return_when=asyncio.FIRST_COMPLETED)
+        passed.cancel()
+        left.cancel()
+
+
+async def _read_request(reader: asyncio.StreamReader, begin: bytes) -> Received:
+    head = (begin + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
+    method, target, _ = first.split(" ")
+    headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    received = Received(method, target, headers)
+    if length := received.header("Content-Length"):
+        received.body = await reader.readexactly(int(length[0]))
+    elif "chunked" in received.header("Transfer-Encoding"):
+        while size := int(await reader.readline(), 16):
+            received.body += await reader.readexactly(size)
+            await reader.readline()
+        await reader.readline()
+    return received
+
+
+async def _watch(reader: asyncio.StreamReader, received: Received) -> bytes:
+    """Note when the client goes; a byte that comes instead begins its next request."""
+    with contextlib.suppress(ConnectionError):
+        if byte := await reader.read(1):
+            return byte
+    received.client_left.set()
+    return b""
+
+
+def _plain_answer(received: Received) -> bytes:
+    known = {
+        ("GET", "/v1/models"): {"data": [{"id": MODEL, "object": "model"}], "object": "list"},
+        ("GET", f"/v1/models/{MODEL}"): {"id": MODEL, "object": "model"},
+        ("GET", "/models/loaded"): [MODEL],
+        ("GET", "/status"): {"endpoints": ["http://127.0.0.1:0"], "modelCachePath": "/cache", "pid": 1},
+        ("POST", "/v1/responses"): {"id": "resp_1", "object": "response", "output_text": "Paris."},
+        ("POST", "/v1/embeddings"): {"object": "list", "data": []},
+        ("DELETE", "/v1/responses/resp_1"): {"id": "resp_1", "deleted": True},
+        ("GET", "/v1/responses"): {"data": [{"id": "resp_1", "input": "a secret"}], "object": "list"},
+        ("POST", "/shutdown"): {"obeyed": True},
+    }
+    answer = known.get((received.method, received.target))
+    if answer is None:
+        return _json({"error": {"message": "Not found", "type": "invalid_request_error"}}, "404 Not Found")
+    return _json(answer)
+
+
+def _json(data: object, status: str = "200 OK") -> bytes:
+    body = json.dumps(data, separators=(",", ":")).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: keep-alive\r\n{OATPP}"
+    return head.encode() + b"Content-Type: application/json\r\n\r\n" + body
+
+
+def _choice(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    choice = {"delta": delta, "finish_reason": finish_reason, "index": 0, "logprobs": None}
+    return {"choices": [choice], "id": "chatcmpl-1", "model": MODEL, "object": "chat.completion.chunk"}
+
+
+def _event(data: object) -> bytes:
+    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%X\r\n%s\r\n" % (len(data), data)
