@@ -78,6 +78,8 @@ def install(packages: Sequence[str], progress: Progress) -> None:
     Raises:
         StackError: ``package-install-failed`` with apt's own words, ``no-network``, or ``root-needed``.
     """
+    if not packages:
+        return
     refresh(progress)
     done = _run_install(packages, progress)
     if done.code != 0 and _HALF_DONE in done.out:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import docker
+from docker.context import ContextAPI
 from docker.errors import DockerException
 
 from stack.tools.errors import StackError
@@ -27,7 +28,7 @@ def client(timeout: float = 60) -> docker.DockerClient:
     try:
         engine = docker.from_env(timeout=int(timeout))
         engine.ping()
-    except DockerException as unreachable:
+    except (DockerException, OSError) as unreachable:  # OSError: what the HTTP client below the SDK raises
         if "DOCKER_HOST" not in os.environ and SOCKET.exists() and not os.access(SOCKET, os.R_OK | os.W_OK):
             raise StackError(
                 "You have no right to use Docker: its socket is for root and the group `docker`.",
@@ -42,6 +43,12 @@ def client(timeout: float = 60) -> docker.DockerClient:
             exit_code=2,
         ) from unreachable
     return engine
+
+
+def chosen_by_user() -> str | None:
+    """The address of the engine if the user chose another than this machine's own: by DOCKER_HOST or a context."""
+    address: str = os.environ.get("DOCKER_HOST") or ContextAPI.kwargs_from_context().get("base_url") or ""
+    return None if address.rpartition("://")[2] in ("", "/var/run/docker.sock", "/run/docker.sock") else address
 
 
 def compose(

@@ -1,0 +1,193 @@
+"""The image that all others are built on: pulled where a registry answers, else the same Debian made from packages."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from stack.parts import debian_archive
+from stack.parts.state import private_folder
+from stack.settings import Settings
+from stack.tools import apt, docker_engine
+from stack.tools.consent import agree
+from stack.tools.errors import StackError
+from stack.tools.process import Finished, stream
+from stack.tools.progress import Progress
+from stack.tools.root import as_root, find_program, is_root, may_become_root
+
+SUITE = "trixie"
+MADE_HERE = f"localhost/foundry-stack/base:{SUITE}"
+SAME_DEBIAN = re.compile(rf"(^|/)debian:{SUITE}(-slim)?$")  # only what stands for this very release can be made here
+PATIENCE = 20  # seconds without any news from a registry; one that is there has news many times a second
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+def ensure_base_image(settings: Settings, *, assume_yes: bool, progress: Progress, say: Callable[[str], None]) -> str:
+    """Make sure the base image is there, and name it for BASE_IMAGE.
+
+    In this order: the one named in the settings if it is here, one made here earlier, pulled, made here now.
+
+    Args:
+        assume_yes: install mmdebstrap, where the image has to be made and it is missing, without asking.
+
+    Raises:
+        StackError: ``base-image-missing``; it can be had in neither way, with the reason for each.
+    """
+    engine = docker_engine.client()
+    wanted = settings.base_image
+    replaceable = SAME_DEBIAN.search(wanted) is not None
+    for image in [wanted, *([MADE_HERE] if replaceable else [])]:
+        if _is_here(engine, image):
+            return image
+    if wanted != MADE_HERE:
+        why_not_pulled = _pull(wanted, progress)
+        if why_not_pulled is None:
+            return wanted
+        if not replaceable:
+            raise StackError(
+                f"The base image {wanted} can't be pulled: {why_not_pulled}",
+                fix=f"Check the network and the name, or take BASE_IMAGE=debian:{SUITE}-slim, which can be made here.",
+                cause="base-image-missing",
+                exit_code=2,
+            )
+        say(f"{wanted} can't be pulled ({why_not_pulled}); making the same Debian from its packages.")
+    _make(settings, engine, assume_yes=assume_yes, progress=progress)
+    return MADE_HERE
+
+
+def host_ca_bundle() -> Path | None:
+    """The CA bundle that this machine's programs are told to use, if they are told: for builds behind such a proxy."""
+    named = (Path(os.environ[name]) for name in CA_VARIABLES if os.environ.get(name))
+    return next((path.resolve() for path in named if path.is_file()), None)
+
+
+def _is_here(engine: DockerClient, image: str) -> bool:
+    try:
+        engine.images.get(image)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _pull(image: str, progress: Progress) -> str | None:
+    """Pull the image; None when that worked, else the reason in the engine's words.
+
+    A registry that is not there is found out soon: the client gives up (and the engine with it) after `PATIENCE`
+    seconds without news, however long the pull as a whole takes.
+    """
+    progress(f"pulling {image}")
+    name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, ":", "latest")
+    engine = docker_engine.client(timeout=PATIENCE)
+    try:
+        return _follow(engine.api.pull(name, tag=tag, stream=True, decode=True), progress)
+    except APIError as refused:
+        return str(refused.explanation or refused)
+    except (DockerException, OSError):
+        return f"no answer in {PATIENCE} s"
+    finally:
+        engine.close()
+
+
+def _follow(events: Iterable[dict[str, Any]], progress: Progress) -> str | None:
+    layers: dict[str, tuple[int, int]] = {}
+    for event in events:
+        if "error" in event:
+            return str(event["error"])
+        detail = event.get("progressDetail") or {}
+        if event.get("status") == "Downloading" and detail.get("total"):
+            layers[event["id"]] = (detail["current"], detail["total"])
+            done, total = (sum(part) for part in zip(*layers.values(), strict=True))
+            progress(f"downloading {total / 1e6:.0f} MB", done / total)
+        else:
+            progress(str(event.get("status", "")))
+    return None
+
+
+def _make(settings: Settings, engine: DockerClient, *, assume_yes: bool, progress: Progress) -> None:
+    mmdebstrap = _ensure_mmdebstrap(assume_yes=assume_yes, progress=progress)
+    folder = settings.state / "base-image.partial"
+    _remove(folder)
+    private_folder(folder)
+    archive = folder / "root.tar"
+    mirror = debian_archive.of_this_machine()
+    if mirror is None and apt.is_debian() and may_become_root():  # without lists apt does not know its own sources
+        apt.refresh(progress)
+        mirror = debian_archive.of_this_machine()
+    command = [
+        *(mmdebstrap, "--variant=minbase", "--include=ca-certificates", "--format=tar", SUITE, str(archive)),
+        *(mirror.sources(SUITE) if mirror else []),
+    ]
+    try:
+        done = _run_as_allowed(command, _Steps(progress))
+        if done.code != 0:
+            raise StackError(
+                f"Debian {SUITE} could not be made from its packages:\n{_errors(done)}",
+                fix="Check the network; where a registry is in reach, `docker pull debian:trixie-slim` does instead.",
+                cause="base-image-missing",
+                exit_code=2,
+            )
+        progress("importing into Docker")
+        changes = ['CMD ["bash"]', 'ENV PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"']
+        name, _, tag = MADE_HERE.rpartition(":")
+        with archive.open("rb") as root:
+            engine.api.import_image_from_stream(root, repository=name, tag=tag, changes=changes)
+    finally:
+        _remove(folder)
+
+
+def _run_as_allowed(command: list[str], on_line: Callable[[str], None]) -> Finished:
+    """As root where possible; else mmdebstrap finds its own way (user namespaces), where the machine allows that."""
+    if not is_root() and may_become_root():
+        command = as_root(command)
+    return stream(command, on_line)
+
+
+def _ensure_mmdebstrap(*, assume_yes: bool, progress: Progress) -> str:
+    if found := find_program("mmdebstrap"):
+        return found
+    if not apt.is_debian_like():
+        raise StackError(
+            f"No registry answers, and on {apt.name_of_system()} the base image can't be made from Debian's packages.",
+            fix=f"Connect to a registry, or bring debian:{SUITE}-slim here by hand (docker load); then run this again.",
+            cause="base-image-missing",
+            exit_code=2,
+        )
+    packages = ["mmdebstrap", "debian-archive-keyring"]
+    question = f"The base image has to be made here. Install {' and '.join(packages)} from {apt.name_of_system()}?"
+    if not agree(question, assume_yes=assume_yes):
+        raise StackError(
+            "The base image is needed: no registry answers, and mmdebstrap, which makes it, was not installed.",
+            fix="sudo apt-get install mmdebstrap   or connect to a registry; then run this again.",
+            cause="base-image-missing",
+            exit_code=2,
+        )
+    apt.install(packages, progress)
+    return find_program("mmdebstrap") or "mmdebstrap"
+
+
+class _Steps:
+    """mmdebstrap's own lines ("I: installing essential packages...") as progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def __call__(self, line: str) -> None:
+        if step := re.match(r"I: (.+?)\.\.\.", line):
+            self.progress(f"Debian {SUITE}: {step[1]}")
+
+
+def _errors(done: Finished) -> str:
+    errors = [line for line in done.out.splitlines() if line.startswith(("E: ", "Err:"))]
+    return "\n".join((errors or done.out.splitlines())[-5:])
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
