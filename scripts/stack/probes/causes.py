@@ -1,0 +1,244 @@
+"""The catalogue of causes: what the user sees, how each is told from its neighbours, and the command that mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UP = "python3 scripts/up.py"
+RESTART_FOUNDRY = f"python3 scripts/foundry.py stop; {UP}"
+SHOW_RULES = "sudo iptables -S | grep -E 'DROP|REJECT'"
+SHOW_LISTENER = "sudo ss -ltnp 'sport = :{port}'"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One way for the stack to be broken or slow.
+
+    Args:
+        id: short, stable, kebab-case.
+        seen: what the user sees.
+        told: how the probe tells it from its neighbours.
+        fix: the command, with blanks such as ``{container}``. Where it only shows what a person must decide on, a
+            second line, a comment for the shell, says what to do then; so all of it can be pasted.
+    """
+
+    id: str
+    seen: str
+    told: str
+    fix: str
+
+
+_CAUSES = (
+    Cause(
+        "engine-unreachable",
+        "No page opens, and `docker ps` fails.",
+        "The engine's socket does not answer a ping.",
+        UP,
+    ),
+    Cause(
+        "engine-not-permitted",
+        "`docker ps` says permission denied.",
+        "The engine's socket is there, but this user may not read and write it.",
+        "sudo usermod -aG docker $USER\n# then log out and in again",
+    ),
+    Cause(
+        "compose-too-old",
+        "`docker compose` is unknown, or refuses compose.yaml.",
+        "The plugin's version is missing, or lower than what compose.yaml needs.",
+        UP,
+    ),
+    Cause(
+        "container-missing",
+        "The page does not open.",
+        "The engine has no container with the project's and the service's label.",
+        UP,
+    ),
+    Cause(
+        "container-stopped",
+        "The page does not open, or the chat has no connection.",
+        "The container exists and is not running; it ended by itself or was stopped.",
+        "docker start {container}",
+    ),
+    Cause(
+        "container-paused",
+        "The page loads for ever.",
+        "The engine says that the container is paused.",
+        "docker unpause {container}",
+    ),
+    Cause(
+        "container-restarting",
+        "The page comes and goes, or never comes.",
+        "The container ends again and again, and the engine restarts it.",
+        f"docker logs --tail 30 {{container}}; {UP}",
+    ),
+    Cause(
+        "container-oom-killed",
+        "The page went away in the middle of work.",
+        "The engine noted that the kernel ended the container's process for lack of memory.",
+        "docker start {container}\n# if it repeats, the machine or the container needs more memory",
+    ),
+    Cause(
+        "container-starting",
+        "The page does not open yet.",
+        "The container runs, and its health check has not been answered yet.",
+        UP,
+    ),
+    Cause(
+        "container-unhealthy",
+        "The page does not open, although its container runs.",
+        "The container's own health check fails.",
+        "docker restart {container}",
+    ),
+    Cause(
+        "init-failed",
+        "No page opens; the containers were never started.",
+        "The one-shot container that makes the secrets ended with an error.",
+        f"docker logs --tail 30 {{container}}; {UP}",
+    ),
+    Cause(
+        "port-taken",
+        "The page does not open, or another program's page opens.",
+        "The engine could not publish the container's port: another program listens there.",
+        f"{SHOW_LISTENER}\n# end that program, or choose another port in .env; then: {UP}",
+    ),
+    Cause(
+        "host-name-missing",
+        "The chat says that the model server can't be reached.",
+        "host.docker.internal does not resolve inside the container.",
+        f"docker rm --force {{gateway}}; {UP}",
+    ),
+    Cause(
+        "host-name-wrong",
+        "The chat says that the model server can't be reached.",
+        "host.docker.internal resolves inside the container, but to another address than the gateway's.",
+        f"docker rm --force {{container}}; {UP}",
+    ),
+    Cause(
+        "gateway-down",
+        "All pages and the way to the model are dead.",
+        "The gateway's container runs, but nothing in it listens or answers.",
+        "docker restart {gateway}",
+    ),
+    Cause(
+        "route-blocked",
+        "The chat waits and then says that the model server can't be reached.",
+        "The name resolves, but a connection is not answered at all: packets are dropped on the way.",
+        f"{SHOW_RULES}\n# remove the rule that is in the way; then: {UP}",
+    ),
+    Cause(
+        "connection-refused",
+        "The chat says at once that the model server can't be reached.",
+        "The name resolves and the gateway listens, yet the connection is refused: something rejects it on the way.",
+        f"{SHOW_RULES}\n# remove the rule that is in the way; then: {UP}",
+    ),
+    Cause(
+        "relay-down",
+        "The chat says that Foundry Local can't be reached.",
+        "The relay's port refuses, or takes connections without answering while Foundry Local itself does answer.",
+        UP,
+    ),
+    Cause(
+        "relay-token-wrong",
+        "The chat says that the model server refuses it.",
+        "The relay answers the gateway with 401: the tokens of the two differ.",
+        f"docker restart {{gateway}}; {UP}",
+    ),
+    Cause(
+        "foundry-not-running",
+        "The chat says that Foundry Local is not running.",
+        "The relay answers, but nothing listens where it looks for Foundry Local.",
+        UP,
+    ),
+    Cause(
+        "foundry-hangs",
+        "The chat waits and no answer comes.",
+        "Foundry Local holds its port, but gives no answer in time.",
+        RESTART_FOUNDRY,
+    ),
+    Cause(
+        "foundry-port-taken-by-other",
+        "The chat says that the model server answers with something strange.",
+        "Something listens on Foundry Local's port that is neither this stack's relay nor Foundry Local.",
+        f"{SHOW_LISTENER}\n# end that program, or set FOUNDRY_PORT in .env; then: {UP}",
+    ),
+    Cause(
+        "foundry-on-all-interfaces",
+        "Nothing: it works, for everybody else on the network too.",
+        "Foundry Local listens on an address that other machines can reach, and it has no login.",
+        f"{SHOW_LISTENER}\n# have it listen on 127.0.0.1 only, or set FOUNDRY_URL=own in .env; then: {UP}",
+    ),
+    Cause(
+        "model-unknown",
+        "The chat says that the model is unknown.",
+        "Foundry Local answers, but its list of models does not have the configured one.",
+        UP,
+    ),
+    Cause(
+        "model-not-loaded",
+        "The chat says that the model is not loaded.",
+        "The model is in Foundry Local's list, but not among the loaded ones.",
+        UP,
+    ),
+    Cause(
+        "model-on-other-device",
+        "The answers come from another processor than DEVICE names.",
+        "The model is loaded, in a variant whose id names another device.",
+        UP,
+    ),
+    Cause(
+        "page-unreachable",
+        "The browser says that it can't connect.",
+        "The containers are well, but nothing listens on the page's port on this machine.",
+        UP,
+    ),
+    Cause(
+        "front-end-down",
+        "The page does not load, or loads and does not react.",
+        "The gateway answers, but the front end behind it does not.",
+        "docker restart {container}",
+    ),
+    Cause(
+        "stream-cut",
+        "The answer ends in the middle of a sentence.",
+        "Text came, then the stream ended without its proper end.",
+        RESTART_FOUNDRY,
+    ),
+    Cause(
+        "stream-error-event",
+        "An error stands where the answer should be.",
+        "Foundry Local reports an error inside the stream.",
+        f"tail -n 30 {{log}}; {RESTART_FOUNDRY}",
+    ),
+    Cause(
+        "empty-answer",
+        "The chat answers with nothing.",
+        "The stream ended properly, twice, without one character of text.",
+        RESTART_FOUNDRY,
+    ),
+    Cause(
+        "slow-first-token",
+        "The answer takes long to begin.",
+        "Everything works, but the first text took more than ten seconds.",
+        "python3 scripts/probe.py --only answer\n# if it stays slow, choose a smaller MODEL in .env",
+    ),
+    Cause(
+        "unknown",
+        "Something else.",
+        "No other cause fits; the evidence says what was seen.",
+        UP,
+    ),
+)
+
+CATALOGUE = {cause.id: cause for cause in _CAUSES}
+
+
+class _Blanks(dict[str, str]):
+    """Leaves visible what nobody filled."""
+
+    def __missing__(self, name: str) -> str:
+        return name.upper()
+
+
+def fix(cause: str, **names: str) -> str:
+    """The command that mends the cause; its blanks filled with ``names``."""
+    return CATALOGUE.get(cause, CATALOGUE["unknown"]).fix.format_map(_Blanks(names))

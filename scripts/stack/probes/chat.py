@@ -1,0 +1,192 @@
+"""Talks with the Chainlit front end as its own page does: one question, the answer token by token, a proper end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import socketio
+from socketio.exceptions import SocketIOError
+
+from stack.probes.causes import CATALOGUE
+from stack.probes.report import Outcome, degraded, failed, ok
+from stack.tools.text import one_line
+
+QUESTION = "Say only: OK"
+ENOUGH = 24  # pieces of text: a small model that rambles is stopped there, as a user would stop it
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 90.0
+SLOW_SECONDS = 10.0  # to the first text: works, but nobody likes to wait that long
+
+CODE_AT_THE_END = re.compile(r"`([a-z][a-z-]+)`\s*$")  # how the chat app signs its errors
+
+Message = Mapping[str, Any]
+
+
+@dataclass
+class Conversation:
+    """One question and what came back."""
+
+    text: str = ""
+    pieces: int = 0
+    first_text_seconds: float | None = None
+    seconds: float = 0.0
+    error: str | None = None  # what the app told the user went wrong
+    error_code: str | None = None  # the cause that the app itself names, if any
+    ended: bool = False  # the app said that it is done
+    stopped: bool = False  # by us, after enough text
+    lost: str | None = None  # why the connection ended before the answer did
+
+
+async def converse(url: str, question: str = QUESTION, *, cookie: str | None = None) -> Conversation:
+    """Open a session, ask one question, read the answer to its end and leave.
+
+    Args:
+        url: address of the page.
+        cookie: the ``Cookie`` header of a signed-in user, where the app wants one.
+
+    Raises:
+        SocketIOError: the front end did not take the connection.
+        TimeoutError: it took the connection and then said nothing.
+    """
+    session = _Session(question)
+    page = socketio.AsyncClient(reconnection=False)
+    page.on("*", session.on_event)
+    page.on("disconnect", session.on_disconnect)
+    await page.connect(
+        url,
+        headers={"Cookie": cookie} if cookie else {},
+        auth={
+            "sessionId": str(uuid.uuid4()),
+            "clientType": "webapp",
+            "userEnv": "{}",
+            "chatProfile": "",
+            "threadId": "",
+        },
+        transports=["websocket"],
+        socketio_path="/ws/socket.io",
+        wait_timeout=CONNECT_SECONDS,
+    )
+    try:
+        await page.emit("connection_successful")
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await session.ready.wait()
+        await page.emit("client_message", session.client_message())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await session.enough_or_over.wait()
+                if not session.over.is_set():
+                    session.seen.stopped = True
+                    await page.emit("stop")
+                    await session.over.wait()
+        session.seen.seconds = session.elapsed()
+        with suppress(SocketIOError):
+            await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
+        return session.seen
+    finally:
+        await page.disconnect()
+
+
+def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
+    """What the conversation shows; None when the front end only passed on that something behind it is wrong."""
+    quoted = repr(one_line(seen.text, 60))
+    if seen.error_code in CATALOGUE and seen.error_code != "unknown":
+        return failed(seen.error_code, seen.error or "the chat reports an error")
+    if seen.error:
+        return None
+    if seen.lost:
+        return failed("front-end-down", f"the connection ended during the answer: {seen.lost}")
+    if seen.first_text_seconds is None:
+        return None if not seen.ended else failed("empty-answer", "the answer ended without any text")
+    if not seen.ended:
+        return failed("stream-cut", f"{seen.pieces} pieces of text, then nothing up to {seen.seconds:.0f} s: {quoted}")
+    end = f"stopped after {seen.pieces} pieces" if seen.stopped else "proper end"
+    evidence = f"first text after {seen.first_text_seconds:.2f} s, {end} after {seen.seconds:.2f} s: {quoted}"
+    if seen.first_text_seconds > SLOW_SECONDS:
+        return degraded("slow-first-token", evidence)
+    return ok(evidence)
+
+
+@dataclass
+class _Session:
+    """Sorts Chainlit's events: only what belongs to our question counts, not the opening message."""
+
+    question: str
+    seen: Conversation = field(default_factory=Conversation)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    enough_or_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._message_id = str(uuid.uuid4())
+        self._thread_id = str(uuid.uuid4())
+        self._runs: set[str] = {self._message_id}  # our message, and what the app started because of it
+        self._answers: set[str] = set()
+        self._asked = time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._asked
+
+    def client_message(self) -> dict[str, Any]:
+        self._asked = time.monotonic()
+        return {
+            "message": {
+                "id": self._message_id,
+                "threadId": self._thread_id,
+                "name": "probe",
+                "type": "user_message",
+                "output": self.question,
+                "createdAt": datetime.now(UTC).isoformat(),
+            },
+            "fileReferences": [],
+        }
+
+    async def on_disconnect(self, reason: str = "") -> None:
+        if not self.over.is_set():
+            self.seen.lost = reason or "closed by the other side"
+        self._end()
+
+    async def on_event(self, event: str, *arguments: Any) -> None:
+        data = arguments[0] if arguments and isinstance(arguments[0], dict) else {}
+        if event == "clear_call_fn":  # the last that Chainlit says while it sets a session up
+            self.ready.set()
+        elif event == "stream_token" and data.get("id") in self._answers:
+            self._text(str(data.get("token") or ""))
+        elif event in ("new_message", "stream_start", "update_message") and data.get("parentId") in self._runs:
+            self._message(event, data)
+
+    def _message(self, event: str, message: Message) -> None:
+        if message.get("type") == "run":
+            self._runs.add(str(message["id"]))
+            if event == "update_message" and message.get("end"):
+                self._end()
+            return
+        if message.get("isError"):
+            self.seen.error = one_line(str(message.get("output")), 300)
+            code = CODE_AT_THE_END.search(self.seen.error)
+            self.seen.error_code = code[1] if code else None
+        elif event == "stream_start":  # what comes whole is a notice of the app's own, not the model's answer
+            self._answers.add(str(message["id"]))
+            self._text(str(message.get("output") or ""))
+
+    def _text(self, text: str) -> None:
+        if not text:
+            return
+        if self.seen.first_text_seconds is None:
+            self.seen.first_text_seconds = self.elapsed()
+        self.seen.text += text
+        self.seen.pieces += 1
+        if self.seen.pieces >= ENOUGH:
+            self.enough_or_over.set()
+
+    def _end(self) -> None:
+        self.seen.ended = self.seen.lost is None
+        self.over.set()
+        self.enough_or_over.set()

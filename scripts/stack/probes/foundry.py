@@ -1,0 +1,166 @@
+"""Layer foundry: the relay's port, Foundry Local behind it, and the same as the gateway sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+
+from stack.probes.network import VIA_GATEWAY, existing, judge
+from stack.probes.report import Outcome, Status, degraded, failed, ok
+from stack.probes.running import CHAINLIT, GATEWAY, Running
+from stack.probes.upstream import Answer, is_foundry_status, judge_status
+from stack.tools.text import one_line
+
+VIA_RELAY = "foundry-stack-relay"
+ANSWER_SECONDS = 6.0
+EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104  (read, not listened on)
+
+
+async def door_is_ours(running: Running) -> Outcome:  # noqa: PLR0911  (one each)
+    """What listens on the host's port is this stack's relay, or the Foundry Local that it leads to."""
+    port = running.settings.foundry_port
+    names = {"port": str(port)}
+    relay = running.relay
+    here = f"127.0.0.1:{port}"
+    try:
+        answer = await _get(running, f"{running.door}/")
+    except httpx.ConnectError:
+        return await _nobody_listens(running)
+    except httpx.TimeoutException:
+        if await _foundry_itself_answers(running):
+            return failed("relay-down", f"{here} takes the connection and does not answer; Foundry Local itself does")
+        if relay and here in relay.listen:
+            return failed("relay-down", f"the relay (process {relay.pid}) does not answer on {here}")
+        return failed("foundry-hangs", f"{here} takes the connection and does not answer")
+    except httpx.HTTPError as strange:
+        return failed("foundry-port-taken-by-other", f"{here} does not speak HTTP: {strange}{_owner(port)}", **names)
+    if VIA_RELAY in answer.via:
+        if relay and here in relay.listen:
+            return ok(f"relay, process {relay.pid}, listens on {', '.join(relay.listen)}")
+        return failed(
+            "foundry-port-taken-by-other", f"another project's relay answers on {here}{_owner(port)}", **names
+        )
+    status = await _get(running, f"{running.door}/status")
+    if is_foundry_status(status):
+        return _foundry_without_relay(running, port)
+    return failed("foundry-port-taken-by-other", f"on {here} answers {answer.in_short}{_owner(port)}", **names)
+
+
+async def foundry_answers(running: Running) -> Outcome:
+    """Foundry Local answers its status through the door on the host; the body is the proof."""
+    try:
+        outcome = judge_status(await _get(running, f"{running.door}/status"))
+    except httpx.TimeoutException:
+        return failed("foundry-hangs", f"no status from Foundry Local within {ANSWER_SECONDS:.0f} s")
+    except httpx.HTTPError as strange:
+        return failed("unknown", f"{running.door}/status: {type(strange).__name__}: {strange}")
+    if outcome.status is Status.OK and (url := running.foundry_file.get("url")):
+        whose = "started by up" if running.foundry_file.get("owned") else "the user's own"
+        return _not_too_open(replace(outcome, evidence=f"Foundry Local at {url}, {whose}"), urlsplit(url).port)
+    return outcome
+
+
+async def gateway_reaches_foundry(running: Running) -> Outcome:  # noqa: PLR0911  (one each)
+    """The same status, asked from inside the chat's container, so through gateway, token and relay."""
+    found = await existing(running, CHAINLIT)
+    if isinstance(found, Outcome):
+        return found
+    gateway = await existing(running, GATEWAY)
+    if isinstance(gateway, Outcome):
+        return gateway
+    seen = await running.look_from(found, "/status")
+    names = {"container": str(found.name), "gateway": str(gateway.name)}
+    if seen["failed_at"] == "answer" and seen["timed_out"]:
+        return failed("unknown", "through the gateway Foundry Local's status does not come; on the host it does")
+    if seen["failed_at"]:
+        return judge(seen, [], **names)
+    if VIA_GATEWAY not in seen["via"]:
+        return failed("unknown", f"not the gateway's answer: {seen['status']} {one_line(seen['body'], 120)}")
+    answer = Answer(seen["status"], seen["via"], seen["type"], seen["body"])
+    outcome = judge_status(answer)
+    if outcome.cause == "relay-down":
+        return await _why_unreachable(running, names)
+    passed = "gateway and relay" if VIA_RELAY in answer.via else "gateway"
+    evidence = f"Foundry Local's status comes through {passed}" if outcome.status is Status.OK else outcome.evidence
+    return replace(outcome, evidence=evidence, names=names)
+
+
+async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
+    """The gateway can't reach a relay that answers on the host's loopback: not listening there, or blocked?"""
+    port = running.settings.foundry_port
+    gateway = await running.container(GATEWAY)
+    knock = await running.knocks(gateway, "host.docker.internal", port) if gateway else "silent"
+    relay = running.relay
+    listen = ", ".join(relay.listen) if relay else "nowhere"
+    to = f"from the gateway to host.docker.internal:{port}"
+    match knock:
+        case "refused":
+            return failed("relay-down", f"{to}: refused; the relay listens on {listen}", **names)
+        case "no-name":
+            return failed("host-name-missing", f"{to}: the name does not resolve in the gateway", **names)
+        case "silent":
+            return failed("route-blocked", f"{to}: no answer; the relay listens on {listen}", **names)
+    return failed("unknown", f"{to}: connects, yet the gateway says relay-down; the relay listens on {listen}", **names)
+
+
+async def _nobody_listens(running: Running) -> Outcome:
+    here = f"127.0.0.1:{running.settings.foundry_port}"
+    known = running.foundry_file
+    if not known:
+        return failed("foundry-not-running", f"nothing listens on {here}, and `up` has not started Foundry Local yet")
+    if not known.get("owned") and urlsplit(str(known.get("url"))).port == running.settings.foundry_port:
+        return failed("foundry-not-running", f"the Foundry Local that was found on {here} is gone")
+    return failed("relay-down", f"{here} refuses the connection")
+
+
+async def _foundry_itself_answers(running: Running) -> bool:
+    url = running.foundry_file.get("url")
+    if not url or urlsplit(url).port == running.settings.foundry_port:
+        return False
+    try:
+        return is_foundry_status(await _get(running, f"{url}/status"))
+    except httpx.HTTPError:
+        return False
+
+
+def _foundry_without_relay(running: Running, port: int) -> Outcome:
+    relay = running.relay
+    for_containers = f"; relay for the containers on {', '.join(relay.listen)}" if relay else ""
+    return _not_too_open(ok(f"Foundry Local itself listens on 127.0.0.1:{port}{for_containers}"), port)
+
+
+def _not_too_open(fine: Outcome, port: int | None) -> Outcome:
+    if port and (address := next((found for found, _ in _listeners(port) if found in EVERYWHERE), None)):
+        evidence = f"{fine.evidence}; it listens on {address}, so for everyone on the network"
+        return degraded("foundry-on-all-interfaces", evidence, port=str(port))
+    return fine
+
+
+def _owner(port: int) -> str:
+    """Who listens on the port, as far as this user may know it, as the end of a sentence."""
+    for _, pid in _listeners(port):
+        try:
+            return f" ({psutil.Process(pid).name()}, process {pid})" if pid else ""
+        except psutil.Error:
+            return ""
+    return ""
+
+
+def _listeners(port: int) -> list[tuple[str, int | None]]:
+    """The addresses, and processes where they may be known, that listen on the TCP port."""
+    try:
+        found = psutil.net_connections(kind="tcp")
+    except psutil.Error:  # macOS tells only root
+        return []
+    return [
+        (str(each.laddr[0]), each.pid)
+        for each in found
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr[1] == port
+    ]
+
+
+async def _get(running: Running, url: str) -> Answer:
+    return Answer.of(await running.http.get(url, timeout=ANSWER_SECONDS))

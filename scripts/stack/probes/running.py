@@ -1,0 +1,129 @@
+"""The running stack as one probe sees it: each thing is looked up once, however many questions need it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+from docker import DockerClient
+from docker.models.containers import Container
+
+from stack.parts import containers, state
+from stack.parts.relay import lifecycle as relay
+from stack.probes import inside
+from stack.settings import Settings
+from stack.tools import docker_engine
+
+INIT, GATEWAY, CHAINLIT = "init", "gateway", "chainlit"
+SERVICES = (INIT, GATEWAY, CHAINLIT)
+MODEL_SERVER_INSIDE = "http://host.docker.internal:51211"  # as every front end knows it, whatever FOUNDRY_PORT is
+ENGINE_SECONDS = 30.0
+ONE_OFF = "com.docker.compose.oneoff"  # a `docker compose run` is none of the services
+
+_PYTHON_IN_CHAINLIT = "/usr/bin/python3"
+_CONNECT = "exec 3<>/dev/tcp/$1/$2"
+
+
+class Running:
+    """What runs, and the ways to ask it.
+
+    Args:
+        http: for questions to addresses on this machine.
+    """
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+        self.settings = settings
+        self.http = http
+        self._engine_lock = threading.Lock()
+
+    @property
+    def door(self) -> str:
+        """Where people and tools on the host reach Foundry Local; `host.docker.internal` leads the containers there."""
+        return f"http://127.0.0.1:{self.settings.foundry_port}"
+
+    @property
+    def page(self) -> str:
+        """The chat's address, as the browser knows it."""
+        return f"http://127.0.0.1:{self.settings.chainlit_port}"
+
+    @property
+    def foundry_file(self) -> Mapping[str, Any]:
+        """What was written down about Foundry Local: its address, and whether it is ours. Empty when nothing was."""
+        return state.read_json(self.settings.state / "foundry.json") or {}
+
+    @property
+    def foundry_log(self) -> Path:
+        """The log of a Foundry Local of ours."""
+        return self.settings.state / "foundry.log"
+
+    @property
+    def relay(self) -> relay.Relay | None:
+        """This project's relay process, if it lives."""
+        return relay.status(self.settings)
+
+    async def engine(self) -> DockerClient:
+        """The engine's client.
+
+        Raises:
+            StackError: ``engine-unreachable``, ``engine-not-permitted``.
+        """
+        return await asyncio.to_thread(self._engine)
+
+    async def container(self, service: str) -> Container | None:
+        """The service's container as it is now, ended ones included."""
+        engine = await self.engine()
+        found = await asyncio.to_thread(containers.of_project, self.settings, engine, service)
+        return next((each for each in found if each.labels.get(ONE_OFF, "False") != "True"), None)
+
+    def name_of(self, service: str) -> str:
+        """The name that Compose gives the service's container."""
+        return f"{self.settings.compose_project_name}-{service}-1"
+
+    async def look_from(self, front_end: Container, path: str) -> dict[str, Any]:
+        """What `inside.look` sees of the model server from inside the front end's container.
+
+        Raises:
+            LookupError: the container could not be asked; the text says why.
+        """
+        program = Path(inside.__file__).read_text(encoding="utf-8")
+        argv = [_PYTHON_IN_CHAINLIT, "-c", program, MODEL_SERVER_INSIDE + path]
+        code, printed = await self._exec(front_end, argv)
+        if code != 0:
+            raise LookupError(f"looking from inside ended with {code}: {printed[-200:]}")
+        seen: dict[str, Any] = json.loads(printed)
+        return seen
+
+    async def knocks(self, gateway: Container, host: str, port: int, seconds: int = 3) -> str:
+        """How a TCP connection from inside the gateway's container turns out: open, refused, no-name or silent."""
+        argv = ["timeout", str(seconds), "bash", "-c", _CONNECT, "knock", host, str(port)]
+        code, printed = await self._exec(gateway, argv)
+        if code == 0:
+            return "open"
+        if code == 124:
+            return "silent"
+        return "refused" if "refused" in printed else "no-name" if "not known" in printed else "silent"
+
+    async def listens(self, container: Container, port: int) -> bool:
+        """Whether a process in the container listens on the TCP port, by the kernel's own table."""
+        _, printed = await self._exec(container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        rows = [line.split() for line in printed.splitlines()]
+        return any(len(row) > 3 and row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+    async def _exec(self, container: Container, argv: list[str]) -> tuple[int, str]:
+        code, output = await asyncio.to_thread(container.exec_run, argv)
+        assert isinstance(output, bytes)  # noqa: S101  (no stream was asked for)
+        return -1 if code is None else code, output.decode(errors="replace")
+
+    def _engine(self) -> DockerClient:
+        with self._engine_lock:
+            return self._connected
+
+    @cached_property
+    def _connected(self) -> DockerClient:
+        return docker_engine.client(ENGINE_SECONDS)

@@ -1,0 +1,212 @@
+"""Questions to the model server over HTTP, wherever one stands: Foundry Local itself, the relay or the gateway."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from stack.probes.report import Outcome, degraded, failed, ok
+
+CODES_OF_OUR_DOORS = {"relay-token-wrong", "relay-down", "foundry-not-running", "foundry-hangs"}
+CATALOG_SECONDS = 20.0  # offline, Foundry Local tries its catalog for 4 to 5 s, and longer on a busy machine
+TOKEN_SECONDS = 60.0
+NOT_FOR_CHAT = ("embed", "whisper", "rerank")
+VARIANT = re.compile(r"(-[a-z0-9]+-(cpu|gpu|npu))?(:\d+)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, as far as the probe looks at it."""
+
+    status: int
+    via: str
+    type: str
+    body: str
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> Answer:
+        """Take over what matters."""
+        headers = response.headers
+        return cls(response.status_code, headers.get("via", ""), headers.get("content-type", ""), response.text)
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON; None when it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def in_short(self) -> str:
+        """For evidence: status, type, and how the body begins."""
+        return f"{self.status} {self.type or 'no type'}: {' '.join(self.body[:160].split())}"
+
+
+def is_foundry_status(answer: Answer) -> bool:
+    """Whether this is how Foundry Local answers ``GET /status``; a 200 alone would prove nothing."""
+    found = answer.json
+    return answer.status == 200 and isinstance(found, dict) and {"endpoints", "modelCachePath"} <= found.keys()
+
+
+def judge_status(answer: Answer) -> Outcome:
+    """What the answer to ``GET /status`` says about Foundry Local and the doors before it."""
+    if is_foundry_status(answer):
+        return ok("Foundry Local answers its status")
+    if (code := _error_code(answer)) in CODES_OF_OUR_DOORS:
+        return failed(str(code), _error_message(answer))
+    return failed("unknown", f"instead of Foundry Local's status there came {answer.in_short}")
+
+
+async def model_state(http: httpx.AsyncClient, base: str, wanted: str, device: str = "auto") -> Outcome:
+    """Whether the wanted model is known, and loaded.
+
+    Args:
+        base: address of the server, without ``/v1``.
+        wanted: an alias, an id or the beginning of one; ``auto`` takes any that is loaded.
+        device: cpu, gpu or npu, as the id's variant names it; ``auto`` takes any.
+    """
+    known = _ids(Answer.of(await http.get(f"{base}/v1/models", timeout=CATALOG_SECONDS)))
+    loaded = _ids(Answer.of(await http.get(f"{base}/models/loaded", timeout=CATALOG_SECONDS)))
+    if isinstance(known, Outcome):
+        return known
+    if isinstance(loaded, Outcome):
+        return loaded
+    meant = matching(list(dict.fromkeys((*loaded, *known))), wanted)
+    if fitting := [model for model in loaded if model in meant]:
+        best = next((model for model in fitting if device in ("auto", device_of(model))), None)
+        if best is None:
+            return degraded("model-on-other-device", f"wanted: {device}; loaded: {', '.join(fitting)}")
+        others = f", {len(loaded) - 1} more loaded" if len(loaded) > 1 else ""
+        return ok(f"{best} on {device_of(best)}{others}")
+    if not meant:
+        shown = ", ".join(known[:5]) or "none at all"
+        return failed("model-unknown", f"wanted: {wanted}; Foundry Local knows {shown}")
+    return failed("model-not-loaded", f"wanted: {wanted}; loaded: {', '.join(loaded[:5]) or 'none'}")
+
+
+async def loaded_model(http: httpx.AsyncClient, base: str, wanted: str) -> str | Outcome:
+    """The id of a loaded model that the wanted name stands for, or what is wrong."""
+    loaded = _ids(Answer.of(await http.get(f"{base}/models/loaded", timeout=CATALOG_SECONDS)))
+    if isinstance(loaded, Outcome):
+        return loaded
+    fitting = matching(loaded, wanted)
+    return fitting[0] if fitting else failed("model-not-loaded", f"loaded: {', '.join(loaded[:5]) or 'none'}")
+
+
+def matching(ids: Sequence[str], wanted: str) -> list[str]:
+    """The ids that the wanted name stands for.
+
+    For ``auto`` all that can chat. An alias is the beginning of a name, and of several such names the shortest is
+    meant: `phi-4` is never taken for `phi-4-mini` where both are known.
+    """
+    if wanted.lower() == "auto":
+        return [each for each in ids if not any(word in each.lower() for word in NOT_FOR_CHAT)]
+    begin = wanted.lower()
+    fitting = [each for each in ids if each.lower() == begin or each.lower().startswith((f"{begin}-", f"{begin}:"))]
+    shortest = min((_name(each) for each in fitting), key=len, default="")
+    return [each for each in fitting if _name(each) == shortest]
+
+
+def device_of(model_id: str) -> str:
+    """What the model's id says it runs on: cpu, gpu, npu, or unknown device."""
+    variant = VARIANT.search(model_id)
+    return variant[2].lower() if variant and variant[2] else "unknown device"
+
+
+async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome:  # noqa: PLR0911  (one each)
+    """Ask the server itself for a few tokens, as a stream read to its end."""
+    question = {
+        "model": model,
+        "messages": [{"role": "user", "content": "Say only: OK"}],
+        "max_tokens": 4,
+        "stream": True,
+    }
+    started = time.monotonic()
+    first: float | None = None
+    limits = httpx.Timeout(TOKEN_SECONDS, connect=5.0)
+    try:
+        async with http.stream("POST", f"{base}/v1/chat/completions", json=question, timeout=limits) as response:
+            if response.status_code != 200:
+                await response.aread()
+                return _judge_refusal(Answer.of(response))
+            async for event in _events(response):
+                if event == "[DONE]":
+                    if first is None:
+                        return failed("empty-answer", "the stream ended properly without any text")
+                    return ok(f"first token after {first:.2f} s")
+                delta = _delta(event)
+                if delta is None:
+                    return failed("stream-error-event", event[:200])
+                if delta and first is None:
+                    first = time.monotonic() - started
+    except httpx.ReadTimeout:
+        return failed("foundry-hangs", f"no token for {TOKEN_SECONDS:.0f} s")
+    except httpx.RemoteProtocolError as cut:
+        return failed("stream-cut", str(cut))
+    return failed("stream-cut", "the stream ended without [DONE]")
+
+
+def _judge_refusal(answer: Answer) -> Outcome:
+    code, message = _error_code(answer), _error_message(answer)
+    if code in CODES_OF_OUR_DOORS:
+        return failed(str(code), message)
+    if answer.status == 400 and "not loaded" in message.lower():
+        return failed("model-not-loaded", message)
+    if answer.status == 404:
+        return failed("model-unknown", message)
+    return failed("unknown", answer.in_short)
+
+
+def _name(model_id: str) -> str:
+    return VARIANT.sub("", model_id.lower())
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[str]:
+    async for line in response.aiter_lines():
+        if line.startswith("data:"):
+            yield line.removeprefix("data:").strip()
+
+
+def _delta(event: str) -> str | None:
+    """The text in a chunk, perhaps empty; None when the event is no chunk but an error."""
+    try:
+        chunk = json.loads(event)
+    except ValueError:
+        return None
+    if not isinstance(chunk, dict) or "error" in chunk or "choices" not in chunk:
+        return None
+    return "".join((choice.get("delta") or {}).get("content") or "" for choice in chunk["choices"])
+
+
+def _ids(answer: Answer) -> list[str] | Outcome:
+    found = answer.json
+    entries = found.get("data") if isinstance(found, dict) else found
+    if answer.status == 200 and isinstance(entries, list):
+        return [entry["id"] if isinstance(entry, dict) else str(entry) for entry in entries]
+    if (code := _error_code(answer)) in CODES_OF_OUR_DOORS:
+        return failed(str(code), _error_message(answer))
+    return failed("unknown", f"instead of a list of models there came {answer.in_short}")
+
+
+def _error_code(answer: Answer) -> str | None:
+    error = _error(answer)
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else None
+
+
+def _error_message(answer: Answer) -> str:
+    error = _error(answer)
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message)[:300] if message else answer.in_short
+
+
+def _error(answer: Answer) -> Any:
+    found = answer.json
+    return found.get("error") if isinstance(found, dict) else None
