@@ -21,6 +21,8 @@ USER_FILE = ROOT / ".env"
 ENCODING = "utf-8-sig"  # an editor's byte order mark is no error
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
+Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mMgG]$")]
+Cpus = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
@@ -44,6 +46,13 @@ class Settings(BaseSettings):
     model: Annotated[str, Field(min_length=1)]
     device: Literal["auto", "cpu", "gpu", "npu"]
     catalog_url: str
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    max_tokens: Annotated[int, Field(ge=1)]
+    system_prompt: str
+    gateway_memory: Memory
+    gateway_cpus: Cpus
+    chainlit_memory: Memory
+    chainlit_cpus: Cpus
     state_dir: Path
 
     @field_validator("foundry_url")
