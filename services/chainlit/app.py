@@ -67,7 +67,7 @@ async def _find_model() -> tuple[server.Server, str]:
     where = await server.find(knobs)
     which = await model.which(where, knobs.model)
     if told != (where.root, which):
-        await cl.Message(content=f"**{which}** answers you, from {where.root}.").send()
+        await cl.Message(content=f"**{which}** answers you, from `{where.root}`.").send()
     cl.user_session.set("told", (where.root, which))
     return where, which
 

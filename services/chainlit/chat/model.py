@@ -43,7 +43,7 @@ async def which(server: Server, wanted: str) -> str:
     ) as nonsense:  # answers, but with something else than a list of models
         raise Problem(
             "not-a-model-server",
-            f"What answers at {server.root} is not an OpenAI-compatible server.",
+            f"What answers at `{server.root}` is not an OpenAI-compatible server.",
             "Set `BASE_URL` to the address of one, or free the port for Foundry Local: `python3 scripts/up.py`.",
         ) from nonsense
     return choose(wanted, known if loaded is None else loaded, known)

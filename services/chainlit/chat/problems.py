@@ -84,7 +84,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
         case openai.APITimeoutError():
             return Problem(
                 "foundry-hangs",
-                f"{root} is there but gives no answer.",
+                f"`{root}` is there but gives no answer.",
                 STACK_ERRORS["foundry-hangs"].fix,
             )
         case openai.APIConnectionError():
@@ -102,12 +102,12 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             )
         case openai.NotFoundError() if model:
             return Problem(
-                "model-unknown", f"The server at {root} has no model `{model}`.", f"{PROBE} lists what it has."
+                "model-unknown", f"The server at `{root}` has no model `{model}`.", f"{PROBE} lists what it has."
             )
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return Problem(
                 "api-key-refused",
-                f"The server at {root} refuses the API key.",
+                f"The server at `{root}` refuses the API key.",
                 "Set `API_KEY` to the one it wants. Foundry Local itself needs none: is this the server you mean?",
             )
         case openai.RateLimitError():
@@ -115,7 +115,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
         case openai.APIStatusError():
             return Problem(
                 "server-error",
-                f"The server at {root} answered with an error ({error.status_code}): {_plain(error.message)}",
+                f"The server at `{root}` answered with an error ({error.status_code}): {_plain(error.message)}",
                 f"Send your message again; if it repeats, {PROBE} says what is wrong.",
             )
         case openai.APIError():
@@ -132,7 +132,7 @@ def unreachable(root: str) -> Problem:
     """Nobody listens there, or the name is not known."""
     return Problem(
         "connection-refused",
-        f"Nothing answers at {root}.",
+        f"Nothing answers at `{root}`.",
         f"Start what is missing with {UP}, then just send your message again. {PROBE} shows what is missing.",
     )
 

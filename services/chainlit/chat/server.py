@@ -44,7 +44,7 @@ async def find(settings: Settings) -> Server:
         return _server(root_of(found), settings.api_key)
     raise Problem(
         "foundry-not-found",
-        f"No Foundry Local found: `BASE_URL` is not set, nothing listens at {door}, and {said}.",
+        f"No Foundry Local found: `BASE_URL` is not set, nothing listens at `{door}`, and {said}.",
         f"Start one with {UP}, or set `BASE_URL` to where yours is; then just send your message again. "
         f"{PROBE} shows what is missing.",
     )

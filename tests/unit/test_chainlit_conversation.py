@@ -1,0 +1,67 @@
+"""What the model is told of a conversation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chat.conversation import ANSWER, for_model
+
+
+@dataclass
+class Message:
+    type: str
+    content: str
+    metadata: dict[str, Any] | None = None
+
+
+def question(text: str) -> Message:
+    return Message("user_message", text)
+
+
+def answer(text: str) -> Message:
+    return Message("assistant_message", text, {ANSWER: "some-model:1"})
+
+
+def notice(text: str) -> Message:
+    return Message("assistant_message", text)
+
+
+def test_tells_every_turn_and_nothing_the_app_says_itself() -> None:
+    chat = [
+        notice("**some-model:1** answers you."),
+        question("What is the capital of France?"),
+        answer("Paris."),
+        notice("Task manually stopped."),
+        question("And of Germany?"),
+    ]
+    assert for_model(chat) == [
+        {"role": "user", "content": "What is the capital of France?"},
+        {"role": "assistant", "content": "Paris."},
+        {"role": "user", "content": "And of Germany?"},
+    ]
+
+
+def test_leaves_out_questions_without_an_answer_so_that_roles_take_turns() -> None:
+    chat = [
+        question("first"),
+        notice("error"),
+        question("again"),
+        answer(""),
+        question("third"),
+        answer("yes"),
+        question("now"),
+    ]
+    assert [(told["role"], told.get("content")) for told in for_model(chat)] == [
+        ("user", "third"),
+        ("assistant", "yes"),
+        ("user", "now"),
+    ]
+
+
+def test_keeps_an_answer_that_was_stopped() -> None:
+    chat = [question("a story"), answer("Once upon\n\n*(stopped)*"), question("go on")]
+    assert for_model(chat)[1] == {"role": "assistant", "content": "Once upon\n\n*(stopped)*"}
+
+
+def test_system_prompt_comes_first_and_only_if_there_is_one() -> None:
+    assert for_model([question("hi")], "Be brief.")[0] == {"role": "system", "content": "Be brief."}
+    assert for_model([question("hi")], None) == [{"role": "user", "content": "hi"}]
