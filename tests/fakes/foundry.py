@@ -71,6 +71,7 @@ class FakeFoundry:
         self.habit: Habit = "answers"
         self.gated = False
         self.requests: list[Received] = []
+        self.connections = 0
         self._gate = asyncio.Semaphore(0)
         self._arrived = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -107,6 +108,7 @@ class FakeFoundry:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.connections += 1
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
