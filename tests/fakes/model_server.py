@@ -1,4 +1,4 @@
-"""Foundry Local as the chat app may meet it: without the model, behind an unhappy relay, or another server altogether."""
+"""Foundry Local as the chat app may meet it: without its model, behind an unhappy relay, or as another server."""
 
 from __future__ import annotations
 

@@ -102,8 +102,9 @@ async def test_passes_on_what_gateway_and_relay_say(server: ModelServer) -> None
     assert await ask(server, "auto") == SMOL, "the next message just works"
 
 
-async def test_something_else_on_the_port_is_named_as_such(server: ModelServer) -> None:
-    server.refuses = ("200 OK", {"hello": "world"})
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
+async def test_something_else_on_the_port_is_named_as_such(server: ModelServer, status: str) -> None:
+    server.refuses = (status, {"hello": "world"})
     with pytest.raises(Problem) as problem:
         await ask(server, "auto")
     assert problem.value.cause == "not-a-model-server"

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import openai
 
-from chat.problems import UP, Problem, from_openai
+from chat.problems import UP, Problem, from_openai, not_a_model_server
 from chat.server import Server
 
 AUTO = "auto"
@@ -33,19 +33,13 @@ async def which(server: Server, wanted: str) -> str:
         loaded = await _loaded(client, server.root)
         if loaded and wanted.lower() == AUTO:
             return choose(wanted, loaded, loaded)
-        known = [model.id async for model in client.models.list()]
+        known = [model.id for model in (await client.models.list()).data]
+    except openai.NotFoundError as elsewhere:
+        raise not_a_model_server(server.root) from elsewhere
     except openai.OpenAIError as error:
         raise from_openai(error, root=server.root) from error
-    except (
-        AttributeError,
-        TypeError,
-        ValueError,
-    ) as nonsense:  # answers, but with something else than a list of models
-        raise Problem(
-            "not-a-model-server",
-            f"What answers at `{server.root}` is not an OpenAI-compatible server.",
-            "Set `BASE_URL` to the address of one, or free the port for Foundry Local: `python3 scripts/up.py`.",
-        ) from nonsense
+    except (AttributeError, TypeError, ValueError) as nonsense:  # not a list of models, nor JSON perhaps
+        raise not_a_model_server(server.root) from nonsense
     return choose(wanted, known if loaded is None else loaded, known)
 
 

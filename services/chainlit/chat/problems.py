@@ -132,8 +132,17 @@ def unreachable(root: str) -> Problem:
     """Nobody listens there, or the name is not known."""
     return Problem(
         "connection-refused",
-        f"Nothing answers at `{root}`.",
+        f"No model server answers at `{root}`.",
         f"Start what is missing with {UP}, then just send your message again. {PROBE} shows what is missing.",
+    )
+
+
+def not_a_model_server(root: str) -> Problem:
+    """Somebody answers there, but not as OpenAI's servers and their likes do."""
+    return Problem(
+        "not-a-model-server",
+        f"What answers at `{root}` is not an OpenAI-compatible server.",
+        f"Set `BASE_URL` to the address of one, or free that port for Foundry Local and run {UP}.",
     )
 
 
