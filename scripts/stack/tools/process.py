@@ -143,6 +143,7 @@ def spawn_daemon(
                 cwd="/",
                 user=uid,
                 group=gid,
+                extra_groups=_groups_of(uid, gid),
             )
         except FileNotFoundError as missing:
             raise _missing(argv[0]) from missing
@@ -156,6 +157,18 @@ def become(argv: Sequence[str]) -> NoReturn:
     if os.name == "nt":  # there, exec starts a second process and returns to the shell too early
         sys.exit(subprocess.run(list(argv), check=False).returncode)
     os.execv(argv[0], list(argv))  # noqa: S606  (no shell is wanted)
+
+
+def _groups_of(uid: int | None, gid: int | None) -> list[int] | None:
+    """The user's own groups (a graphics card's among them) in place of root's; None leaves them as they are."""
+    if uid is None or gid is None:
+        return None
+    import pwd  # noqa: PLC0415  (Windows has none)
+
+    try:
+        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:
+        return [gid]
 
 
 def _missing(program: str) -> StackError:
