@@ -127,19 +127,28 @@ def _make(settings: Settings, engine: DockerClient, *, assume_yes: bool, progres
     try:
         done = _run_as_allowed(command, _Steps(progress))
         if done.code != 0:
-            raise StackError(
-                f"Debian {SUITE} could not be made from its packages:\n{_errors(done)}",
-                fix="Check the network; where a registry is in reach, `docker pull debian:trixie-slim` does instead.",
-                cause="base-image-missing",
-                exit_code=2,
-            )
+            raise _not_made(_errors(done), "Check the network; or connect to a registry, then the image is pulled.")
         progress("importing into Docker")
-        changes = ['CMD ["bash"]', 'ENV PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"']
-        name, _, tag = MADE_HERE.rpartition(":")
-        with archive.open("rb") as root:
-            engine.api.import_image_from_stream(root, repository=name, tag=tag, changes=changes)
+        _import(engine, archive)
     finally:
         _remove(folder)
+
+
+def _import(engine: DockerClient, archive: Path) -> None:
+    changes = ['CMD ["bash"]', 'ENV PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"']
+    name, _, tag = MADE_HERE.rpartition(":")
+    try:
+        engine.api.import_image(src=str(archive), repository=name, tag=tag, changes=changes)
+    except (DockerException, OSError) as failed:
+        why = getattr(failed, "explanation", None) or failed
+        raise _not_made(
+            str(why), "Correct what it says (`docker system df` shows the room), then run this again."
+        ) from failed
+
+
+def _not_made(why: str, fix: str) -> StackError:
+    message = f"The base image (Debian {SUITE}) could not be made from its packages:\n{why}"
+    return StackError(message, fix=fix, cause="base-image-missing", exit_code=2)
 
 
 def _run_as_allowed(command: list[str], on_line: Callable[[str], None]) -> Finished:

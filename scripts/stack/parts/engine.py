@@ -65,7 +65,7 @@ def ensure_engine(*, assume_yes: bool, progress: Progress, say: Callable[[str], 
         apt.install(packages, progress)
         installed += packages
     daemon = None if running or _answers() else engine_start.start(progress)
-    if plugins.missing_plugins():
+    if missing and plugins.missing_plugins():
         installed += _install_plugins(progress)
     if installed:
         say(f"Installed: {', '.join(installed)}.")
