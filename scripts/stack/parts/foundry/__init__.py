@@ -1,0 +1,9 @@
+"""Foundry Local on the host: found or started, its model chosen, brought and loaded.
+
+The user's own Foundry Local is adopted and never stopped; else a daemon (`serve`) runs the one from foundry-local-sdk.
+Which one is in use stands in `foundry.json` in the state folder (`record`), where the relay reads it.
+"""
+
+from stack.parts.foundry.lifecycle import Foundry, FoundryStatus, ensure, status, stop
+
+__all__ = ["Foundry", "FoundryStatus", "ensure", "status", "stop"]

@@ -1,0 +1,47 @@
+"""What the native runtime's processes need from the machine: an environment, folders, a system library."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from stack.parts.state import private_folder
+from stack.settings import Settings
+from stack.tools.errors import StackError
+
+SCRIPTS = Path(__file__).resolve().parents[3]
+_MISSING = re.compile(r"(?P<library>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line of a module of this part, run by the present Python."""
+    return [sys.executable, "-m", f"stack.parts.foundry.{module}", *arguments]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """For `command`; keeps the small databases that the runtime writes below XDG_CACHE_HOME out of the user's home."""
+    return {"PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": str(data_folder(settings) / "cache")}
+
+
+def data_folder(settings: Settings) -> Path:
+    """The runtime's own files, made if missing."""
+    folder = settings.state / "foundry"
+    private_folder(settings.state)
+    private_folder(folder)
+    return folder
+
+
+def missing_library(output: str) -> StackError | None:
+    """What to say when the output of such a process shows that a system library is missing."""
+    found = _MISSING.search(output)
+    if found is None:
+        return None
+    library = found["library"]
+    known = library.startswith("libatomic.")
+    return StackError(
+        f"Foundry Local needs the system library {library}, which is not installed.",
+        fix="sudo apt-get install libatomic1" if known else f"Install the package of your system that has {library}.",
+        cause="system-library-missing",
+        exit_code=2,
+    )
