@@ -2,15 +2,17 @@
 
 The weights are dequantised to float32 by `gguf`'s own code, put into PyTorch's Llama from `transformers`, and asked for
 the logits at every position of the texts in `prompts.json` (teacher forcing). The token ids come from llama.cpp, by
-`tokenize.mjs` beside this file. Run once; the result is committed. To run it again:
+`tokenize.mjs` beside this file, as do those in `token_ids.json` for `token_texts.json`. Run once; the results are
+committed. To run it again:
 
     python3.11 -m venv /tmp/reference && /tmp/reference/bin/pip install torch==2.13.0 transformers==5.23.0 gguf==0.19.0
     npm install --prefix /tmp/reference --ignore-scripts node-llama-cpp@3.22.1
     cp tests/reference/tokenize.mjs /tmp/reference/
     node /tmp/reference/tokenize.mjs MODEL.gguf tests/reference/prompts.json > /tmp/reference/tokens.json
+    node /tmp/reference/tokenize.mjs MODEL.gguf tests/reference/token_texts.json > tests/reference/token_ids.json
     /tmp/reference/bin/python tests/reference/make_reference.py MODEL.gguf /tmp/reference/tokens.json
 
-MODEL.gguf is the file that `up` leaves in `.state/models/.embedded/`. It takes half a minute on two cores.
+MODEL.gguf is the file that `up` leaves in `.state/models/.embedded/`. It takes a minute on two cores.
 """
 
 from __future__ import annotations

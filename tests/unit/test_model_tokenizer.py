@@ -11,6 +11,8 @@ from model_at_hand import REFERENCE, model
 
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
 PROMPTS: list[str] = json.loads((REFERENCE / "prompts.json").read_text(encoding="utf-8"))
+ODD_TEXTS: list[str] = json.loads((REFERENCE / "token_texts.json").read_text(encoding="utf-8"))
+ODD_IDS: list[list[int]] = json.loads((REFERENCE / "token_ids.json").read_text(encoding="utf-8"))
 with np.load(REFERENCE / "embedded_model.npz") as stored:
     LLAMA_CPP = [ids.tolist() for ids in np.split(stored["tokens"], np.cumsum(stored["lengths"])[:-1])]
 
@@ -23,6 +25,12 @@ def tokenizer() -> og.Tokenizer:
 @pytest.mark.parametrize(("text", "expected"), list(zip(PROMPTS, LLAMA_CPP, strict=True)))
 def test_same_ids_as_llama_cpp(text: str, expected: list[int], tokenizer: og.Tokenizer) -> None:
     assert tokenizer.encode(text).tolist() == expected
+
+
+def test_same_ids_as_llama_cpp_for_odd_texts(tokenizer: og.Tokenizer) -> None:
+    assert len(ODD_TEXTS) > 100
+    pairs = zip(ODD_TEXTS, ODD_IDS, strict=True)
+    assert [text for text, expected in pairs if tokenizer.encode(text).tolist() != expected] == []
 
 
 @pytest.mark.parametrize("text", [text for text in PROMPTS if "<|im_" not in text])

@@ -135,4 +135,4 @@ def _as_the_graph_computes(initializers: dict[str, Any], name: str) -> NDArray[A
     packed = initializers[f"{name}.quants"]
     quants = np.stack([packed & 15, packed >> 4], axis=-1).reshape(*packed.shape[:2], BLOCK).astype(np.float64)
     scaled = (quants - 8) * initializers[f"{name}.scales"][..., None]
-    return (scaled + initializers[f"{name}.offsets"].T[..., None]).reshape(packed.shape[0], -1)
+    return np.asarray(scaled + initializers[f"{name}.offsets"].T[..., None]).reshape(packed.shape[0], -1)

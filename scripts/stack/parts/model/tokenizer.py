@@ -8,19 +8,23 @@ from stack.parts.model.weights import Gguf
 
 CONTROL = 3  # GGUF's token type for markers such as <|im_end|>, which are no ordinary text
 
+DIGIT = r"\p{N}"
+GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
 
 def tokenizer(gguf: Gguf) -> dict[str, Any]:
     """The content of ``tokenizer.json``.
 
-    GGUF names the way text is cut into words only by a name, here ``smollm``: every digit on its own, then GPT-2's
-    rule, on bytes.
+    GGUF says only the name of the rule by which text is cut into words, here ``smollm``: every digit on its own, then
+    GPT-2's rule. Both stand here as patterns, though the format has shorter names for them (``Digits``, and an option
+    of ``ByteLevel``): ONNX Runtime GenAI skips those, and would then cut a line break before a digit differently.
     """
     cut = gguf.metadata("tokenizer.ggml.pre")
     if cut != "smollm":
         raise ValueError(f"this tokenizer cuts text by a rule that is not known here: {cut}")
     tokens: list[str] = gguf.metadata("tokenizer.ggml.tokens")
     kinds: list[int] = gguf.metadata("tokenizer.ggml.token_type")
-    byte_level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
+    byte_level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": False}
     return {
         "version": "1.0",
         "truncation": None,
@@ -30,7 +34,8 @@ def tokenizer(gguf: Gguf) -> dict[str, Any]:
         "pre_tokenizer": {
             "type": "Sequence",
             "pretokenizers": [
-                {"type": "Digits", "individual_digits": True},
+                _cut_around(DIGIT),
+                _cut_around(GPT_2),
                 {**byte_level, "add_prefix_space": False},
             ],
         },
@@ -75,6 +80,10 @@ def chat_template(gguf: Gguf) -> str:
     """The Jinja template that turns messages into the model's prompt; adds a system message where none leads."""
     template: str = gguf.metadata("tokenizer.chat_template")
     return template
+
+
+def _cut_around(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
 
 
 def _marker(number: int, text: str) -> dict[str, Any]:
