@@ -7,7 +7,6 @@ import json
 import signal
 import threading
 
-from rich.console import Console
 from rich.live import Live
 
 from stack import probes
@@ -27,8 +26,8 @@ def _run() -> int:
     parser = argparse.ArgumentParser(prog="probe.py", description="Ask the running stack whether users get answers.")
     parser.add_argument("--json", action="store_true", help="print one JSON object (docs/probe.schema.json)")
     parser.add_argument("--watch", action="store_true", help="ask until Ctrl-C; with --json one object a line")
-    layers = list(probes.Layer)
-    parser.add_argument("--only", metavar="LAYER", choices=layers, type=str, help=f"one of: {', '.join(layers)}")
+    layers = [layer.value for layer in probes.Layer]
+    parser.add_argument("--only", metavar="LAYER", choices=layers, help=f"one of: {', '.join(layers)}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args()
     settings = load()
@@ -44,7 +43,7 @@ def _run() -> int:
 
 def _once(settings: Settings, only: probes.Layer | None) -> probes.Report:
     """One probe; on a terminal its lines appear as they become known."""
-    console = Console(highlight=False)
+    console = table.make_console()
     if console.is_terminal:
         known: list[probes.Check] = []
         with Live(console=console, transient=True) as live:
@@ -65,7 +64,7 @@ def _watch(settings: Settings, only: probes.Layer | None, *, as_json: bool) -> i
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pause = threading.Event()
     report: probes.Report | None = None
-    console = Console(highlight=False, quiet=as_json)
+    console = table.make_console(quiet=as_json)
     try:
         with Live(console=console, auto_refresh=False) as live:
             while True:

@@ -38,7 +38,9 @@ def main() -> int:
 
 def _run() -> int:
     parser = argparse.ArgumentParser(prog="test.py", description="Run the tests on a stack of their own.")
-    parser.add_argument("what", nargs="?", choices=[*FOLDERS, "all"], help="default: all folders without the long tests")
+    parser.add_argument(
+        "what", nargs="?", choices=[*FOLDERS, "all"], help="default: all folders without the long tests"
+    )
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments, for_pytest = parser.parse_known_args()
@@ -83,7 +85,7 @@ def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
 
 
 def _own_knobs() -> Mapping[str, str]:
-    """Every knob, so that no line of the user's `.env` reaches the tests; the environment still does (base image, CA)."""
+    """Every knob, so that nothing of the user's `.env` reaches the tests; the environment does (base image, CA)."""
     chainlit, foundry = free_ports(2)
     kept = {key: value for key, value in os.environ.items() if key in default_values()}
     own = {
@@ -100,7 +102,7 @@ def _own_knobs() -> Mapping[str, str]:
 def _clear_away(settings: Settings, stages: Stages) -> None:
     take_down(settings, stages, volumes=True)
     with stages.stage("Removing the tests' images"):
-        containers.remove_images(client(), settings)
+        containers.remove_images(settings, client())
 
 
 def _stop_if_ours(engine: EngineState, stages: Stages) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
 
 from docker import DockerClient
 
@@ -11,12 +13,13 @@ from stack import probes
 from stack.parts import containers, foundry, host_checks, relay_token
 from stack.parts.base_image import ensure_base_image, host_ca_bundle
 from stack.parts.engine import ensure_engine
+from stack.parts.foundry import Found
 from stack.parts.relay import lifecycle as relay
 from stack.parts.single_run import alone
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
-from stack.settings import Settings, load
+from stack.settings import Settings, default_values, load
 from stack.tools.docker_engine import client
 
 
@@ -33,24 +36,80 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
 
     Returns:
         The probe's report on the running stack.
+
+    Raises:
+        StackError: whatever a stage can't do, with what is wrong and the next step.
     """
-    with stages.stage("Docker Engine") as progress:
-        ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
-    engine = client()
-    with stages.stage("Room and free ports"):
-        _check_host(settings, engine)
-    with stages.stage("Base image") as progress:
-        base = ensure_base_image(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-        settings = _with_build_inputs(settings, base)
-    with stages.stage("Images") as progress:
-        containers.build(settings, progress)
-    with stages.stage("Secrets"):
-        token_file = relay_token.fetch(settings, engine)
-    with stages.stage("Foundry Local and its model") as progress:
-        running = foundry.ensure(settings, progress, stages.say)
-    with stages.stage("Relay"):
-        relay.start(settings, _relay_addresses(settings, engine, running), token_file)
-    with stages.stage("Containers") as progress:
-        containers.start(settings, progress)
-    with stages.stage("A real answer through every front end"):
-        return probes.run(settings)
+    with alone(settings):
+        with stages.stage("Docker Engine") as progress:
+            ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
+        engine = client()
+        with stages.stage("Room and free ports"):
+            doors = _relay_addresses(settings, engine, foundry.find(settings))
+            _check_host(settings, engine, doors)
+        with stages.stage("Base image") as progress:
+            base = ensure_base_image(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+            settings = _with_build_inputs(settings, base)
+        with stages.stage("Images") as progress:
+            containers.build(settings, progress)
+        with stages.stage("Secrets"):
+            token_file = relay_token.fetch(settings, engine)
+        with stages.stage("Foundry Local and its model") as progress:
+            foundry.ensure(settings, progress, stages.say)
+        with stages.stage("Relay"):
+            relay.start(settings, doors, token_file)
+        with stages.stage("Containers") as progress:
+            containers.start(settings, progress)
+        with stages.stage("A real answer through every front end"):
+            return probes.run(settings)
+
+
+def _run() -> int:
+    parser = argparse.ArgumentParser(prog="up.py", description="Start the stack; installs what is missing.")
+    parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser at the end")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args()
+    settings = load()
+    stages = Stages()
+    report = bring_up(settings, stages, assume_yes=arguments.yes)
+    stages.summary()
+    show_report(report)
+    page = f"http://localhost:{settings.chainlit_port}"
+    if report.exit_code != 1:
+        stages.say(f"\nChat: {page}\nFor your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
+        if arguments.open:
+            webbrowser.open(page)
+    return report.exit_code
+
+
+def _relay_addresses(settings: Settings, engine: DockerClient, adopted: Found | None) -> Sequence[str]:
+    """Where the relay listens: where the containers know the host, and on loopback unless the user's own is there."""
+    port = settings.foundry_port
+    taken_by_the_users = adopted is not None and adopted.port == port
+    loopback = [] if taken_by_the_users else [f"{host_checks.LOOPBACK}:{port}"]
+    return [*loopback, *(f"{address}:{port}" for address in host_checks.bridge_addresses(engine))]
+
+
+def _check_host(settings: Settings, engine: DockerClient, doors: Sequence[str]) -> None:
+    relay_now, foundry_now = relay.status(settings), foundry.status(settings)
+    ours = {present.pid for present in (relay_now, foundry_now) if present and present.pid}
+    host_checks.check_disk(settings, engine, first_time=not containers.images(settings, engine))
+    if not ours:
+        host_checks.check_memory()
+    host_checks.check_ports(
+        settings,
+        engine,
+        foundry_addresses=[door.rpartition(":")[0] for door in doors],
+        our_pids=ours,
+        our_ports=containers.published_ports(settings, engine),
+    )
+
+
+def _with_build_inputs(settings: Settings, base_image: str) -> Settings:
+    """The settings with what was found out for image builds; a CA bundle that the user named stays."""
+    inputs: dict[str, object] = {"base_image": base_image}
+    bundle = host_ca_bundle()
+    if bundle and settings.build_ca_bundle == Path(default_values()["BUILD_CA_BUNDLE"]):
+        inputs["build_ca_bundle"] = bundle
+    return settings.model_copy(update=inputs)

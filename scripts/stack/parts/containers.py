@@ -19,7 +19,11 @@ SERVICE_LABEL = "com.docker.compose.service"
 IMAGES = "localhost/foundry-stack"
 
 _BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)/(?P<steps>\d+)\] (?P<what>.+)")
-_PORT_TAKEN = re.compile(r"(?:Bind for|listen tcp4?) (?P<address>[\d.]+:(?P<port>\d+)).*(?:already allocated|already in use)")
+_PORT_TAKEN = re.compile(
+    r"(?:Bind for|listen tcp4?) (?P<address>[\d.]+:(?P<port>\d+)).*(?:already allocated|already in use)"
+)
+    r"(?:Bind for|listen tcp4?) (?P<address>[\d.]+:(?P<port>\d+)).*(?:already allocated|already in use)"
+)
 
 
 def build(settings: Settings, progress: Progress) -> None:
@@ -115,12 +119,16 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
         )
 
 
-def remove_images(client: DockerClient, settings: Settings) -> None:
+def images(settings: Settings, client: DockerClient) -> list[str]:
+    """The names of the images that were built under the project's tag."""
+    found = client.images.list(filters={"reference": f"{IMAGES}/*:{settings.image_tag}"})
+    return [name for image in found for name in image.tags if name.endswith(f":{settings.image_tag}")]
+
+
+def remove_images(settings: Settings, client: DockerClient) -> None:
     """Remove the images that were built under the project's tag."""
-    for image in client.images.list(filters={"reference": f"{IMAGES}/*:{settings.image_tag}"}):
-        for name in image.tags:
-            if name.endswith(f":{settings.image_tag}"):
-                client.images.remove(name)
+    for name in images(settings, client):
+        client.images.remove(name)
 
 
 def of_project(settings: Settings, client: DockerClient, service: str | None = None) -> Sequence[Container]:

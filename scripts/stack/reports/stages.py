@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
@@ -12,6 +12,7 @@ from rich.progress import Progress as LiveLine
 from rich.table import Table
 from rich.text import Text
 
+from stack.tools import consent
 from stack.tools.progress import Progress
 
 PLAIN_NEWS_EVERY = 5.0  # seconds: a log file wants to be read, not scrolled
@@ -75,7 +76,11 @@ class Stages:
                 if fraction is not None:
                     line.update(task, total=1.0, completed=fraction)
 
-            yield progress
+            consent.quiet_display = lambda: _still(line)
+            try:
+                yield progress
+            finally:
+                consent.quiet_display = nullcontext
 
     @contextmanager
     def _plain(self, title: str) -> Iterator[Progress]:
@@ -94,6 +99,15 @@ class Stages:
 
     def _print(self, text: Text) -> None:
         self.console.print(text, soft_wrap=True)
+
+
+@contextmanager
+def _still(line: LiveLine) -> Iterator[None]:
+    line.stop()
+    try:
+        yield
+    finally:
+        line.start()
 
 
 class _BarWhenKnown(ProgressColumn):

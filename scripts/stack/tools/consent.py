@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from stack.tools.errors import StackError
+
+# What keeps a live display still while a question stands on the terminal; set by whoever shows one.
+quiet_display: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def agree(question: str, *, assume_yes: bool) -> bool:
@@ -20,8 +25,9 @@ def agree(question: str, *, assume_yes: bool) -> bool:
     if assume_yes:
         return True
     if sys.stdin.isatty() and sys.stderr.isatty():
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        with quiet_display():
+            print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
     if os.environ.get("CI") == "true":
         return True
     raise StackError(

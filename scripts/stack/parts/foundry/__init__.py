@@ -4,6 +4,7 @@ The user's own Foundry Local is adopted and never stopped; else a daemon (`serve
 Which one is in use stands in `foundry.json` in the state folder (`record`), where the relay reads it.
 """
 
+from stack.parts.foundry.discover import Found, find
 from stack.parts.foundry.lifecycle import Foundry, FoundryStatus, ensure, status, stop
 
-__all__ = ["Foundry", "FoundryStatus", "ensure", "status", "stop"]
+__all__ = ["Found", "Foundry", "FoundryStatus", "ensure", "find", "status", "stop"]

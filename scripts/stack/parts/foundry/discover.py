@@ -36,6 +36,11 @@ class Found:
     open_to_network: bool
 
     @property
+    def port(self) -> int | None:
+        """The port in its address."""
+        return urlsplit(self.url).port
+
+    @property
     def warning(self) -> str | None:
         """What the user should know about where it listens."""
         if not self.open_to_network:
