@@ -1,4 +1,4 @@
-"""The container's healthcheck: exit 0 if Chainlit's own `/health` says ok. Reads the body: any other path is 200 too."""
+"""The container's healthcheck: exit 0 if Chainlit's `/health` says ok in its body (any other path is 200, too)."""
 
 import http.client
 import json

@@ -1,0 +1,49 @@
+"""The running stack, which `scripts/test.py` brings up before it runs these tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from docker import DockerClient
+from docker.models.containers import Container
+
+from fakes.spare_stack import Spare, running_spare
+from stack.parts.containers import of_project
+from stack.parts.host_checks import bridge_addresses
+from stack.settings import Settings, load
+from stack.tools.docker_engine import client
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    return load()
+
+
+@pytest.fixture(scope="session")
+def engine() -> DockerClient:
+    return client()
+
+
+@pytest.fixture(scope="session")
+def container(settings: Settings, engine: DockerClient) -> Callable[[str], Container]:
+    """The running stack's container of the service that is named."""
+
+    def find(service: str) -> Container:
+        (found,) = of_project(settings, engine, service)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def bridge(engine: DockerClient) -> str:
+    """The host's address as `host-gateway` means it: Docker's bridge, or loopback where the engine is in a VM."""
+    return (bridge_addresses(engine) or ["127.0.0.1"])[0]
+
+
+@pytest.fixture(scope="module")
+def spare(settings: Settings, engine: DockerClient, bridge: str) -> Iterator[Spare]:
+    """A gateway of the tests' own; see `fakes.spare_stack`."""
+    with running_spare(settings, engine, bridge) as running:
+        yield running

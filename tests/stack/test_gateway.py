@@ -1,0 +1,397 @@
+"""The gateway's rules, asked over the wire: what reaches the relay and what does not, and whom its pages answer."""
+
+import json
+import re
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from docker.models.containers import Container
+
+from fakes.spare_stack import Spare, json_lines
+from stack.tools.process import run
+
+VIA = "1.1 foundry-stack-gateway"
+ALLOWED = [
+    "GET /v1/models",
+    "GET /v1/models/smollm2-135m-instruct-generic-cpu:1",
+    "GET /v1/models/smollm2-135m-instruct-generic-cpu%3A1",
+    "GET /models/loaded",
+    "GET /status",
+    "POST /v1/responses",
+    "POST /v1/embeddings",
+    "DELETE /v1/responses/resp_0a-Z",
+]
+REFUSED = [
+    # other calls of Foundry Local's
+    "POST /shutdown",
+    "GET /shutdown",
+    "GET /models/load/phi-4-mini",
+    "GET /models/unload/phi-4-mini",
+    "GET /v1/responses",
+    "GET /v1/responses/resp_1",
+    "GET /v1/responses/resp_1/input_items",
+    "POST /v1/audio/transcriptions",
+    "GET /",
+    # other methods
+    "HEAD /v1/models",
+    "OPTIONS /v1/chat/completions",
+    "PUT /v1/models",
+    "PATCH /v1/models",
+    "DELETE /v1/models/x",
+    "DELETE /v1/responses",
+    "POST /v1/models",
+    "GET /v1/chat/completions",
+    "TRACE /v1/models",
+    "get /v1/models",
+    "CONNECT /v1/models",
+    # other spellings
+    "GET //v1/models",
+    "GET /v1//models",
+    "GET /v1/./models",
+    "GET /v1/models/",
+    "GET /v1/models/a/b",
+    "GET /V1/models",
+    "GET /%761/models",
+    "GET /v1%2fmodels",
+    "GET /v1/models%00",
+    "GET /v1/models%20",
+    "GET /v1/models;a=b",
+    "GET /v1/models#a",
+    "GET /v1/models\\",
+    "GET http://host.docker.internal:51211/v1/models",
+    "GET *",
+    # ways up
+    "POST /v1/../shutdown",
+    "GET /v1/models/..",
+    "GET /v1/models/../../shutdown",
+    "GET /v1/models/..%2f..%2fshutdown",
+    "GET /v1/models/%2e%2e/%2e%2e/shutdown",
+    "GET /v1/models/..;/..;/shutdown",
+    "GET /v1/models/x%2f..%2f..%2f..%2fshutdown",
+    "GET /v1/models/x%252f..%252fshutdown",
+    "GET /v1/models/..\\..\\shutdown",
+    "DELETE /v1/responses/..",
+    "DELETE /v1/responses/%2e%2e",
+    "DELETE /v1/responses/a/../../models",
+    # queries
+    "GET /v1/models?",
+    "GET /v1/models?a=/shutdown",
+    "POST /v1/chat/completions?x",
+    "GET /status?/v1/models",
+    # the gateway's own pages
+    "GET /-/not-allowed",
+    "GET /-/relay-down",
+    "GET /healthz",
+]
+STREAM = """
+import http.client, sys
+connection = http.client.HTTPConnection("host.docker.internal", 51211, timeout=20)
+connection.request("POST", "/v1/chat/completions", '{"stream": true}', {"Content-Type": "application/json"})
+answer = connection.getresponse()
+while line := answer.readline():
+    if line.strip():
+        print(line.decode().strip())
+        if "leave" in sys.argv:
+            sys.exit()
+"""
+LARGE = """
+import http.client, json, sys
+connection = http.client.HTTPConnection("host.docker.internal", 51211, timeout=20)
+try:
+    connection.request("POST", "/v1/responses", b"x" * int(sys.argv[1]))
+except ConnectionError:
+    pass  # the answer may come before all is sent
+answer = connection.getresponse()
+print(json.dumps([answer.status, answer.read().decode()]))
+"""
+
+
+def request(call: str, *headers: str, body: bytes = b"") -> bytes:
+    """A request's bytes, exactly as told."""
+    lines = [f"{call} HTTP/1.1", "Host: host.docker.internal:51211", "Connection: close", *headers]
+    if call.startswith("POST"):
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+# --- the whole way, on the running stack ---
+
+
+def test_front_ends_reach_foundry_local_through_gateway_and_relay(container: Callable[[str], Container]) -> None:
+    program = (
+        "import urllib.request, json; a = urllib.request.urlopen('http://host.docker.internal:51211/v1/models');"
+        "print(json.dumps([a.status, a.headers.get_all('Via'), json.load(a)]))"
+    )
+    done = run(["docker", "exec", container("chainlit").name, "/opt/venv/bin/python", "-c", program])
+    assert done.code == 0, done.err
+    status, via, body = json.loads(done.out)
+    assert (status, via) == (200, ["1.1 foundry-stack-relay", VIA])
+    assert body["data"], "no model is listed"
+
+
+# --- port 51211: Foundry Local's door ---
+
+
+def test_starts_with_neither_relay_nor_front_ends(spare: Spare) -> None:
+    assert spare.started.code == 0, spare.started.out + spare.started.err
+
+
+def test_up_again_changes_nothing(spare: Spare) -> None:
+    before = spare.service("gateway").id
+    again = spare.compose("up", "--detach", "--wait", "--no-build", "gateway")
+    assert again.code == 0, again.out + again.err
+    assert spare.service("gateway").id == before
+
+
+@pytest.mark.parametrize("call", ALLOWED)
+def test_inference_passes_as_it_was_asked(spare: Spare, call: str) -> None:
+    (answer,) = spare.send(request(call))
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"asked": call}
+    assert answer.header("via") == ["1.1 foundry-stack-relay", VIA]
+
+
+def test_nothing_else_reaches_the_relay(spare: Spare) -> None:
+    before = len(spare.relay.arrived)
+    answers = spare.send(*(request(call) for call in REFUSED))
+    assert [arrived.line for arrived in spare.relay.arrived[before:]] == []
+    for call, answer in zip(REFUSED, answers, strict=True):
+        assert (answer.status, answer.header("via")) in ((403, [VIA]), (400, [VIA])), call
+        if not call.startswith("HEAD"):
+            assert answer.code in ("not-allowed", "bad-request"), call
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /v1/models\r\n\r\n",
+        b"GET /v1/models HTTP/0.9\r\n\r\n",
+        b"GET /v1/models HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET  /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /v1/models HTTP/1.1\r\n\r\n",
+        b"GET /v1/models HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+        b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=lambda raw: raw[:45].decode().replace("\r\n", " "),
+)
+def test_what_is_not_proper_http_is_refused_in_json(spare: Spare, raw: bytes) -> None:
+    before = len(spare.relay.arrived)
+    (answer,) = spare.send_bytes(raw)
+    assert b'"type":"stack_error"' in answer
+    assert len(spare.relay.arrived) == before
+
+
+def test_a_second_request_hidden_in_a_body_is_not_seen(spare: Spare) -> None:
+    hidden = b"POST /shutdown HTTP/1.1\r\nHost: x\r\n\r\n"
+    before = len(spare.relay.arrived)
+    spare.send(request("POST /v1/responses", body=hidden))
+    assert [arrived.line for arrived in spare.relay.arrived[before:]] == ["POST /v1/responses"]
+
+
+def test_the_token_is_ours_and_only_known_headers_go_on(spare: Spare) -> None:
+    (answer,) = spare.send(
+        request(
+            "POST /v1/embeddings",
+            "X-Relay-Token: guessed",
+            "Cookie: session=secret",
+            "Origin: http://localhost:3000",
+            "X-Forwarded-For: 1.2.3.4",
+            "Upgrade: websocket",
+            "X-Request-ID: caller-1",
+            "Authorization: Bearer key",
+            "Content-Type: application/json",
+            "Accept: application/json",
+            "User-Agent: test",
+            body=b"{}",
+        )
+    )
+    arrived = spare.relay.last()
+    token = spare.token()
+    assert len(token) >= 43
+    assert dict(arrived.headers) == {
+        "Host": f"host.docker.internal:{spare.relay.port}",
+        "X-Relay-Token": token,
+        "X-Request-ID": "caller-1",
+        "Authorization": "Bearer key",
+        "Content-Type": "application/json",
+        "Content-Length": "2",
+        "Accept": "application/json",
+        "User-Agent": "test",
+    }
+    assert answer.header("x-request-id") == ["caller-1"]
+    assert token not in str(answer)
+
+
+def test_a_strange_request_id_is_replaced(spare: Spare) -> None:
+    (answer,) = spare.send(request("GET /status", 'X-Request-ID: "},{"'))
+    (given,) = answer.header("x-request-id")
+    assert re.fullmatch(r"[0-9a-f]{32}", given)
+    assert spare.relay.last().header("x-request-id") == [given]
+
+
+def test_events_pass_one_by_one(spare: Spare) -> None:
+    spare.relay.go_on.clear()
+    seen: list[str] = []
+
+    def on_line(line: str) -> None:
+        seen.append(line)
+        spare.relay.go_on.set()  # only now is there a second event
+
+    done = spare.python(STREAM, on_line=on_line)
+    assert done.code == 0, done.out
+    assert seen == ['data: {"n":1}', 'data: {"n": 2}', "data: [DONE]"]
+
+
+def test_who_hangs_up_is_hung_up_on_behind_the_gateway(spare: Spare) -> None:
+    spare.relay.go_on.clear()
+    done = spare.python(STREAM, "leave")
+    assert done.code == 0, done.err
+    assert spare.relay.last().client_left.wait(10), "the relay still writes to nobody"
+
+
+def test_a_body_of_32_mb_passes_and_a_larger_one_is_refused(spare: Spare) -> None:
+    limit = 32 * 1024 * 1024
+    status, _ = json.loads(spare.python(LARGE, str(limit)).out)
+    assert (status, spare.relay.last().body_size) == (200, limit)
+    status, body = json.loads(spare.python(LARGE, str(limit + 1)).out)
+    assert (status, json.loads(body)["error"]["code"]) == (413, "too-large")
+
+
+def test_without_relay_the_answer_says_so_at_once_and_recovers(spare: Spare) -> None:
+    spare.relay.stop()
+    try:
+        started = time.monotonic()
+        small, large = spare.send(
+            request("GET /v1/models"), request("POST /v1/chat/completions", body=b"x" * 5_000_000)
+        )
+        assert time.monotonic() - started < 10
+    finally:
+        spare.relay.start()
+    for answer in (small, large):
+        assert (answer.status, answer.code, answer.header("retry-after")) == (503, "relay-down", ["5"])
+        assert answer.header("via") == [VIA]
+        assert "scripts/up.py" in answer.body.decode()
+    (back,) = spare.send(request("GET /v1/models"))
+    assert back.status == 200
+
+
+def test_the_door_opens_for_the_private_network_only(spare: Spare) -> None:
+    networks = spare.service("gateway").attrs["NetworkSettings"]["Networks"]
+    address = networks[f"{spare.settings.compose_project_name}_edge"]["IPAddress"]
+    before = len(spare.relay.arrived)
+    answer = httpx.get(f"http://{address}:51211/v1/models", timeout=10, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "not-allowed")
+    assert len(spare.relay.arrived) == before
+
+
+def test_the_log_is_json_without_queries_and_prompts(spare: Spare) -> None:
+    spare.send(
+        request("POST /v1/responses", "X-Request-ID: logged-1", body=b'{"input":"my-prompt"}'),
+        request("GET /v1/models?my-query", "X-Request-ID: logged-2"),
+    )
+    httpx.get(f"{spare.page}/page?my-query", headers={"X-Request-ID": "logged-3"}, trust_env=False)
+    log = spare.service("gateway").logs().decode()
+    lines = {line["id"]: line for line in json_lines(log)}
+    assert (lines["logged-1"]["path"], lines["logged-1"]["status"]) == ("/v1/responses", 200)
+    assert (lines["logged-2"]["path"], lines["logged-2"]["status"]) == ("/v1/models", 403)
+    assert (lines["logged-3"]["path"], lines["logged-3"]["status"]) == ("/page", 503)
+    assert "my-prompt" not in log
+    assert "my-query" not in log
+    assert spare.token() not in log
+
+
+# --- port 8080: the chat ---
+
+
+def test_without_chainlit_a_page_says_what_is_missing_and_what_helps(spare: Spare) -> None:
+    for method in ("GET", "POST"):
+        answer = httpx.request(method, f"{spare.page}/any", headers={"Accept": "text/html,*/*"}, trust_env=False)
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["retry-after"] == "5"
+        assert "chat is not there" in answer.text
+        assert "python3 scripts/up.py" in answer.text
+        assert not re.search(r"(?:src|href)=", answer.text), "the page must need nothing else"
+
+
+def test_without_chainlit_programs_get_json(spare: Spare) -> None:
+    answer = httpx.get(f"{spare.page}/any", headers={"Accept": "application/json"}, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "chainlit-away")
+
+
+@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}", "localhost", "LOCALHOST:1"])
+def test_local_names_are_answered(spare: Spare, host: str) -> None:
+    name = host.format(port=spare.settings.chainlit_port)
+    assert httpx.get(spare.page, headers={"Host": name}, trust_env=False).status_code == 503
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rebound.example",
+        "localhost.rebound.example",
+        "127.0.0.1.rebound.example",
+        "127.0.0.2",
+        "[::]",
+        "localhost:x",
+    ],
+)
+def test_other_names_are_not_answered(spare: Spare, host: str) -> None:
+    answer = httpx.get(spare.page, headers={"Host": host}, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (421, "host-not-allowed")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+@pytest.mark.parametrize("origin", ["https://foreign.example", "null", "http://localhost:1", "http://127.0.0.1"])
+def test_other_origins_are_refused(spare: Spare, method: str, origin: str) -> None:
+    answer = httpx.request(method, spare.page, headers={"Origin": origin}, trust_env=False)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin-not-allowed")
+
+
+def test_a_foreign_page_opens_no_socket(spare: Spare) -> None:
+    headers = {"Origin": "https://foreign.example", "Connection": "Upgrade", "Upgrade": "websocket"}
+    answer = httpx.get(f"{spare.page}/ws/socket.io/?transport=websocket", headers=headers, trust_env=False)
+    assert answer.status_code == 403
+
+
+def test_every_answer_has_security_headers_and_no_version(spare: Spare) -> None:
+    for headers in ({}, {"Host": "rebound.example"}, {"Origin": "null"}):
+        answer = httpx.get(spare.page, headers=headers, trust_env=False)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+        assert "geolocation=()" in answer.headers["permissions-policy"]
+        assert answer.headers["server"] == "nginx"
+
+
+def test_chainlit_may_come_and_go_while_the_gateway_stays(spare: Spare) -> None:
+    gateway = spare.service("gateway").attrs["State"]["StartedAt"]
+    up = spare.compose("up", "--detach", "--wait", "--no-build", "--no-deps", "chainlit")
+    assert up.code == 0, up.out + up.err
+    page = httpx.get(spare.page, trust_env=False)
+    assert page.status_code == 200
+    assert 'id="root"' in page.text
+    assert _opens_socket(spare) == 101
+    spare.service("chainlit").stop(timeout=5)
+    assert httpx.get(spare.page, trust_env=False, timeout=30).status_code == 503
+    assert spare.service("gateway").attrs["State"]["StartedAt"] == gateway
+
+
+def _opens_socket(spare: Spare) -> int:
+    headers = {
+        "Origin": spare.page,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    address = f"{spare.page}/ws/socket.io/?EIO=4&transport=websocket"
+    with httpx.stream("GET", address, headers=headers, trust_env=False) as answer:
+        return answer.status_code

@@ -1,0 +1,254 @@
+"""How the running containers are locked down, seen from the kernel and the engine and not from the compose file."""
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
+
+import psutil
+import pytest
+import testinfra
+from docker import DockerClient
+from docker.models.containers import Container
+from testinfra.host import Host
+
+from fakes.outside import can_run, outside
+from fakes.spare_stack import NO_LABELS, Spare
+from stack.parts.containers import IMAGES, of_project
+from stack.settings import Settings
+from stack.tools.process import run
+
+LASTING = ["gateway", "chainlit"]
+USERS = {"gateway": 10002, "chainlit": 10001}
+Find = Callable[[str], Container]
+Inside = Callable[[str], Host]
+
+# Tries each address and prints what happened. Sent to the interpreter on standard input.
+KNOCK = """
+import json, socket, sys
+seen = {}
+for kind, host, port in json.loads(sys.argv[1]):
+    try:
+        if kind == "tcp":
+            with socket.create_connection((host, port), timeout=2) as connection:
+                seen[f"{kind} {host}"] = connection.recv(5).decode()
+        else:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+                datagram.settimeout(2)
+                datagram.sendto(b"hello", (host, port))
+                seen[f"{kind} {host}"] = datagram.recv(5).decode()
+    except OSError as error:
+        seen[f"{kind} {host}"] = type(error).__name__
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def inside(container: Find) -> Inside:
+    """Commands and files in the container of that service."""
+    return lambda service: testinfra.get_host(f"docker://{container(service).name}")
+
+
+@pytest.fixture(scope="module")
+def token(inside: Inside) -> str:
+    return str(inside("gateway").file("/run/secrets/token").content_string)
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_every_process_is_harmless(inside: Inside, service: str) -> None:
+    found = inside(service).check_output("cat /proc/[0-9]*/status")
+    processes = found.count("Name:\t")
+    assert processes >= 2  # docker-init and what it runs; the cat besides
+    uid = str(USERS[service])
+    assert re.findall(r"Uid:\s+(.*)", found) == ["\t".join([uid] * 4)] * processes
+    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert re.findall(rf"{capabilities}:\s+(\S+)", found) == ["0" * 16] * processes
+    assert re.findall(r"NoNewPrivs:\s+(\d)", found) == ["1"] * processes
+    assert re.findall(r"Seccomp:\s+(\d)", found) == ["2"] * processes
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_the_root_is_read_only_and_space_in_memory_runs_nothing(inside: Inside, service: str) -> None:
+    host = inside(service)
+    mounts = [line.split() for line in host.check_output("cat /proc/mounts").splitlines()]
+    options = {where: flags.split(",") for _, where, _, flags, *_ in mounts}
+    assert "ro" in options["/"]
+    assert {"rw", "noexec", "nosuid", "nodev"} <= set(options["/tmp"])
+    assert host.run("touch /probe").rc != 0
+    assert host.run("cp /bin/true /tmp/probe && chmod +x /tmp/probe && /tmp/probe").rc == 126
+    elsewhere = r"find / \( -path /proc -o -path /dev -o -path /tmp \) -prune -o ! -type l -writable -print"
+    assert host.run(elsewhere).stdout == ""
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_limits_hold(container: Find, settings: Settings, service: str) -> None:
+    config = container(service).attrs["HostConfig"]
+    size = {"gateway": settings.gateway_memory, "chainlit": settings.chainlit_memory}[service]
+    cpus = {"gateway": settings.gateway_cpus, "chainlit": settings.chainlit_cpus}[service]
+    assert config["Memory"] == int(size[:-1]) * 1024 ** {"m": 2, "g": 3}[size[-1].lower()]
+    assert config["NanoCpus"] == cpus * 1_000_000_000
+    assert 0 < config["PidsLimit"] <= 256
+    assert config["LogConfig"]["Config"].keys() == {"max-size", "max-file"}
+    assert config["RestartPolicy"]["Name"] == "unless-stopped"
+    assert not config["Privileged"]
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_processes_are_limited_by_the_kernel(container: Find, inside: Inside, service: str) -> None:
+    forks = "i=0; while [ $i -lt 300 ]; do sleep 5 & i=$((i+1)); done; wait"
+    done = inside(service).run(f"sh -c '{forks}'")
+    assert done.rc != 0
+    assert "ork" in done.stderr  # "Cannot fork", "fork: retry"
+    container(service).reload()
+    assert container(service).attrs["State"]["Running"]
+
+
+def test_only_loopback_is_published(settings: Settings, engine: DockerClient) -> None:
+    published = [
+        (binding["HostIp"], int(binding["HostPort"]))
+        for container in of_project(settings, engine)
+        for bindings in container.attrs["NetworkSettings"]["Ports"].values()
+        for binding in bindings or []
+    ]
+    assert published == [("127.0.0.1", settings.chainlit_port)]
+
+
+def test_the_page_is_not_on_any_other_address(settings: Settings) -> None:
+    with socket.create_connection(("127.0.0.1", settings.chainlit_port), timeout=5):
+        pass
+    for address in _host_addresses():
+        with pytest.raises(OSError), socket.create_connection((address, settings.chainlit_port), timeout=2):
+            pass
+
+
+# --- secrets ---
+
+
+def test_the_token_is_strong_and_for_the_gateway_only(inside: Inside, token: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
+    file = inside("gateway").file("/run/secrets/token")
+    assert (file.uid, file.mode, file.size) == (USERS["gateway"], 0o400, 43)
+    assert not inside("chainlit").file("/run/secrets/token").exists
+    assert inside("gateway").run("sh -c 'echo x > /run/secrets/token'").rc != 0
+
+
+def test_the_token_can_not_be_seen_from_outside(
+    settings: Settings, engine: DockerClient, inside: Inside, token: str
+) -> None:
+    for container in of_project(settings, engine):
+        assert token not in json.dumps(container.attrs), container.name
+        assert token.encode() not in container.logs(), container.name
+        assert container.image is not None
+        assert token not in json.dumps(container.image.history()), container.name
+    shown = inside("gateway").check_output("cat /proc/1/environ /proc/[0-9]*/cmdline")
+    assert "nginx" in shown
+    assert token not in shown
+
+
+def test_each_stack_has_a_token_of_its_own_that_init_never_changes(spare: Spare, token: str) -> None:
+    before = spare.token()
+    assert before != token
+    again = spare.compose("up", "--no-build", "--no-deps", "--exit-code-from", "init", "init")
+    assert again.code == 0, again.out + again.err
+    assert spare.token() == before
+
+
+def test_no_image_holds_what_the_build_was_given(settings: Settings, engine: DockerClient) -> None:
+    for service in ("init", *LASTING):
+        image = engine.images.get(f"{IMAGES}/{service}:{settings.image_tag}")
+        history = json.dumps(image.history()).lower()
+        assert "proxy=" not in history
+        assert "index_url=http" not in history
+        assert not [entry for entry in image.attrs["Config"]["Env"] if "PROXY" in entry.upper() or "PIP" in entry]
+
+
+# --- networks ---
+
+
+@pytest.fixture(scope="module")
+def greeting_everywhere() -> Iterator[int]:
+    """A port on every address of the host where somebody says hello."""
+    with socket.create_server(("0.0.0.0", 0)) as listening:  # noqa: S104  (that is what is to be unreachable)
+
+        def greet() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection:
+                        connection.sendall(b"hello")
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield int(listening.getsockname()[1])
+
+
+def test_a_front_end_reaches_no_address_of_the_host(
+    container: Find, engine: DockerClient, greeting_everywhere: int
+) -> None:
+    knocks = [("tcp", address, greeting_everywhere) for address in _host_addresses()]
+    from_anywhere = _knock_from_a_plain_container(engine, container("chainlit"), knocks)
+    assert set(from_anywhere.values()) == {"hello"}, "the control itself does not reach the host"
+    from_front_end = _knock_from(container("chainlit").name, knocks)
+    assert from_front_end.keys() == from_anywhere.keys()
+    assert "hello" not in from_front_end.values()
+
+
+@pytest.mark.skipif(not can_run(), reason="a stand-in for the outside needs root (a network namespace)")
+def test_nobody_gets_out(container: Find, engine: DockerClient) -> None:
+    with outside() as (host, port):
+        knocks = [(kind, host, port) for kind in ("tcp", "udp")]
+        from_anywhere = _knock_from_a_plain_container(engine, container("chainlit"), knocks)
+        assert set(from_anywhere.values()) == {"hello"}, "the control itself does not get out"
+        assert "hello" not in _knock_from(container("chainlit").name, knocks).values()
+        on_edge = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container("gateway"))
+        assert "hello" not in on_edge.values()
+
+
+@pytest.mark.parametrize("service", LASTING)
+def test_names_are_asked_nowhere_outside(inside: Inside, service: str) -> None:
+    assert inside(service).run("getent hosts gateway").rc == 0
+    resolver = inside(service).file("/etc/resolv.conf").content_string
+    assert re.findall(r"^nameserver (\S+)", resolver, re.MULTILINE) == ["127.0.0.11"]
+
+
+def test_a_front_end_is_on_one_network_where_the_host_is_not(
+    inside: Inside, engine: DockerClient, settings: Settings
+) -> None:
+    devices = re.findall(r"^\s*(\w+):", inside("chainlit").check_output("cat /proc/net/dev"), re.MULTILINE)
+    assert sorted(devices) == ["eth0", "lo"]
+    assert inside("chainlit").check_output("cat /proc/net/if_inet6") == ""
+    private = engine.networks.get(f"{settings.compose_project_name}_private")
+    subnet = ip_network(private.attrs["IPAM"]["Config"][0]["Subnet"])
+    assert not [address for address in _host_addresses() if ip_address(address) in subnet]
+
+
+def _host_addresses() -> list[str]:
+    """Every IPv4 address of this machine but loopback."""
+    entries = (entry for entries in psutil.net_if_addrs().values() for entry in entries)
+    found = sorted({entry.address for entry in entries if entry.family == socket.AF_INET})
+    return [address for address in found if not address.startswith("127.")]
+
+
+def _knock_from(name: str, knocks: list[tuple[str, str, int]]) -> dict[str, str]:
+    done = run(["docker", "exec", name, "/opt/venv/bin/python", "-c", KNOCK, json.dumps(knocks)], timeout=120)
+    assert done.code == 0, done.err
+    seen: dict[str, str] = json.loads(done.out)
+    return seen
+
+
+def _knock_from_a_plain_container(
+    engine: DockerClient, python: Container, knocks: list[tuple[str, str, int]], beside: Container | None = None
+) -> dict[str, str]:
+    """The control: on Docker's own network, or in the very network of the container it is put beside."""
+    output = engine.containers.run(
+        python.attrs["Image"],
+        entrypoint=["/opt/venv/bin/python", "-c", KNOCK, json.dumps(knocks)],
+        command=[],
+        network_mode=f"container:{beside.id}" if beside else "bridge",
+        labels=NO_LABELS,
+        remove=True,
+    )
+    seen: dict[str, str] = json.loads(output)
+    return seen
