@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stack.tools import apt
 from stack.tools.errors import StackError
-from stack.tools.process import run, stream
+from stack.tools.process import run
 from stack.tools.progress import Progress
 
 KEYRINGS = ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg")  # the newer name first
@@ -73,15 +73,15 @@ def download(packages: Sequence[str], suite: str, folder: Path, progress: Progre
         "--option=Acquire::Languages=none",
         "--option=APT::Update::Error-Mode=any",
     ]
-    for command in (["update"], ["download", *packages]):
-        done = stream(
-            ["apt-get", *options, *command],
-            lambda line: progress(f"Debian {suite}: {line[:60]}"),
-            env=apt.ENGLISH,
-            cwd=folder,
-        )
+    steps = {
+        f"reading the package lists of Debian {suite}": ["update"],
+        f"fetching {' and '.join(packages)} from Debian {suite}": ["download", *packages],
+    }
+    for text, command in steps.items():
+        progress(text)
+        done = run(["apt-get", *options, *command], env=apt.ENGLISH, cwd=folder)
         if done.code != 0:
-            raise _failed(packages, "\n".join(done.out.strip().splitlines()[-4:]))
+            raise _failed(packages, "\n".join(done.err.strip().splitlines()[-4:]))
     return sorted(folder.glob("*.deb"))
 
 

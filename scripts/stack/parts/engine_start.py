@@ -69,7 +69,7 @@ def stop(daemon: Daemon) -> None:
     commands = {
         "systemd": ["systemctl", "stop", "docker.service", "docker.socket"],
         "service": ["service", "docker", "stop"],
-        "dockerd": ["kill", "-TERM", str(daemon.pid)],
+        "dockerd": ["sh", "-c", f"kill -TERM {daemon.pid}"],  # as a program of its own it may be missing
     }
     process = psutil.Process(daemon.pid)
     run(as_root(commands[daemon.starter]))
@@ -155,11 +155,12 @@ def _writable_log() -> Path:
     return LOG
 
 
-def _last_words(count: int = 8) -> str:
+def _last_words(count: int = 5) -> str:
     if Path("/run/systemd/system").exists() and shutil.which("journalctl"):
         return run(["journalctl", "--unit=docker", f"--lines={count}", "--no-pager", "--output=cat"]).out.strip()
     logs = [log for log in (LOG, LOG_OF_USER, LOG_OF_SERVICE) if log.exists()]
     if not logs:
         return "(there is no log)"
     newest = max(logs, key=lambda log: log.stat().st_mtime)
-    return "\n".join([*newest.read_text(errors="replace").strip().splitlines()[-count:], f"(all of it: {newest})"])
+    lines = [line for line in newest.read_text(errors="replace").splitlines() if line and "level=info" not in line]
+    return "\n".join([*lines[-count:], f"(all of it: {newest})"])

@@ -53,7 +53,9 @@ def refresh(progress: Progress, *, always: bool = False) -> None:
         return
     deadline = time.monotonic() + BUSY_FOR
     while True:
-        done = stream(as_root(["apt-get", "update"], ENGLISH), lambda line: progress(f"package lists: {line[:60]}"))
+        done = stream(
+            as_root(["apt-get", "update"], ENGLISH), lambda _: progress("bringing the package lists up to date")
+        )
         if _BUSY not in done.out or time.monotonic() > deadline:
             return
         progress("waiting for another package manager to end")

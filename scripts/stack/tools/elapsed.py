@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from stack.tools import consent
 from stack.tools.progress import Progress
 
 TICK = 0.5
@@ -26,12 +27,15 @@ def elapsed(title: str, out: TextIO | None = None) -> Iterator[Progress]:
     """
     out = out or sys.stderr
     line = _Rewritten(title, out) if out.isatty() else _Plain(title, out)
+    before, consent.quiet_display = consent.quiet_display, line.quiet
     line.start()
     try:
         yield line.note
     except BaseException:
         line.stop(finished=False)
         raise
+    finally:
+        consent.quiet_display = before
     line.stop(finished=True)
 
 
@@ -43,6 +47,7 @@ class _Plain:
         self.out = out
         self.detail = ""
         self.begin = time.monotonic()
+        self._moves = threading.Lock()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
@@ -59,6 +64,15 @@ class _Plain:
         if finished and self.seconds >= SILENT:
             print(f"  done in {self.seconds:.0f} s", file=self.out, flush=True)
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        with self._moves:
+            self.clear()
+            yield
+
+    def clear(self) -> None:
+        """Make room on the terminal for a question."""
+
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.begin
@@ -68,7 +82,8 @@ class _Plain:
 
     def _tick(self) -> None:
         while not self._over.wait(self.tick):
-            self.show()
+            with self._moves:
+                self.show()
 
 
 class _Rewritten(_Plain):
@@ -83,6 +98,9 @@ class _Rewritten(_Plain):
         self._ticker.join()
         last = f"{self.title}: done in {self.seconds:.0f} s\n" if finished and self.seconds >= SILENT else ""
         print(f"\r\x1b[2K{last}", end="", file=self.out, flush=True)
+
+    def clear(self) -> None:
+        print("\r\x1b[2K", end="", file=self.out, flush=True)
 
     def show(self) -> None:
         text = f"{self.title}  {self.seconds:.0f} s  {self.detail}"

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 
+from stack.tools import consent
 from stack.tools.errors import StackError
 from stack.tools.process import run
 
@@ -20,7 +21,7 @@ def is_root() -> bool:
 
 
 def may_become_root() -> bool:
-    """Whether `as_root` would work: root already, or sudo without a password, or sudo and a terminal to ask on."""
+    """Whether `as_root` may work: root already, or sudo without a password, or sudo and a terminal to ask on."""
     if is_root():
         return True
     if shutil.which("sudo") is None:
@@ -38,14 +39,26 @@ def as_root(argv: Sequence[str], env: Mapping[str, str] | None = None) -> list[s
     command = ["env", *(f"{name}={value}" for name, value in variables.items()), *argv] if variables else list(argv)
     if is_root():
         return command
-    if not may_become_root():
+    if not _sudo_is_open():
         raise StackError(
             "This needs root, and you can't use sudo here.",
             fix=f"Have root run: {' '.join(argv)}",
             cause="root-needed",
             exit_code=2,
         )
-    return ["sudo", *([] if sys.stdin.isatty() else ["-n"]), *command]
+    return ["sudo", "-n", *command]
+
+
+def _sudo_is_open() -> bool:
+    """Whether sudo works without a question now; on a terminal it asks for the password here, and not in mid-work."""
+    if shutil.which("sudo") is None:
+        return False
+    if run(["sudo", "-n", "true"]).code == 0:
+        return True
+    if not sys.stdin.isatty():
+        return False
+    with consent.quiet_display():
+        return run(["sudo", "-v"]).code == 0
 
 
 def find_program(name: str) -> str | None:
