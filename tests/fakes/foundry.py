@@ -12,6 +12,7 @@ import contextlib
 import json
 import socket
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -265,3 +266,12 @@ def _event(data: object) -> bytes:
 
 def _chunk(data: bytes) -> bytes:
     return b"%X\r\n%s\r\n" % (len(data), data)
+
+
+async def _serve_for_ever(port: int) -> None:
+    async with FakeFoundry(port):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":  # a process of its own, where a measurement must not share one: python -m fakes.foundry PORT
+    asyncio.run(_serve_for_ever(int(sys.argv[1])))

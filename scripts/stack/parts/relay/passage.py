@@ -160,9 +160,7 @@ class Passage:
             response.enable_chunked_encoding()
         self._entry.status = answer.status
         try:
-            await response.prepare(self._request)
-            if not counted:
-                self._request.writer.send_headers()  # a first token may be far away; that it will come is news already
+            await response.prepare(self._request)  # sends the headers: that a token will come is news already
             async for piece in answer.content.iter_any():
                 await response.write(piece)
                 self._entry.sent += len(piece)
