@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from stack.parts import state
+from stack.tools.errors import StackError
 from stack.tools.process import spawn_daemon
 from stack.tools.user import run_as
 
@@ -58,6 +59,16 @@ def test_no_object_no_answer(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         file.write_bytes(content.encode("latin-1"))
     assert state.read_json(file) is None
+
+
+def test_another_users_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", denied)  # root, whom nothing is denied, runs these tests too
+    with pytest.raises(StackError) as told:
+        state.read_json(tmp_path / "relay.json")
+    assert (told.value.cause, told.value.exit_code) == ("state-not-permitted", 2)
 
 
 def test_alive_means_this_very_process(daemon: Callable[[str], tuple[int, float]]) -> None:

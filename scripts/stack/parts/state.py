@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from stack.tools.errors import StackError
 from stack.tools.user import hand_over
 
 CLOCK_STEP = 2.0  # seconds; the wall clock, and every start time with it, may be corrected while a daemon runs
@@ -50,11 +51,22 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in the file; None where there is no file or no such object in it."""
+    """The JSON object in the file; None where there is no file or no such object in it.
+
+    Raises:
+        StackError: ``state-not-permitted``, the file is another user's; exit code 2.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
+    except PermissionError as denied:
+        raise StackError(
+            f"You may not read {path}: the stack was started by another user.",
+            fix="Run the command as that user, or with sudo.",
+            cause="state-not-permitted",
+            exit_code=2,
+        ) from denied
     return data if isinstance(data, dict) else None
 
 
