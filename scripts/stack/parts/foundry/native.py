@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -20,8 +21,14 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """For `command`; keeps the small databases that the runtime writes below XDG_CACHE_HOME out of the user's home."""
-    return {"PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": str(data_folder(settings) / "cache")}
+    """For `command`: no proxy for loopback, and the small databases that the runtime writes not in the user's home."""
+    direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
+    return {
+        "PYTHONPATH": str(SCRIPTS),
+        "XDG_CACHE_HOME": str(data_folder(settings) / "cache"),
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
 
 
 def data_folder(settings: Settings) -> Path:

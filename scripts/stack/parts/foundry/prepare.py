@@ -86,7 +86,15 @@ def _download(arguments: argparse.Namespace) -> None:
     if model.is_cached:
         return
     require_space(arguments.models, (model.info.file_size_mb or 0) * MIB, f"the model {model.alias}")
-    model.download(lambda percent: tell({"fraction": percent / 100}))
+    furthest = 0.0
+
+    def on_percent(percent: float) -> None:
+        nonlocal furthest
+        if percent / 100 > furthest:  # parallel parts may report in another order than they arrived
+            furthest = percent / 100
+            tell({"fraction": furthest})
+
+    model.download(on_percent)
 
 
 def _tell_models(variants: Iterable[Any], preferred: str) -> None:
