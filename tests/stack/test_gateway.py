@@ -335,6 +335,7 @@ def test_local_names_are_answered(spare: Spare, host: str) -> None:
     "host",
     [
         "rebound.example",
+        "notlocalhost",
         "localhost.rebound.example",
         "127.0.0.1.rebound.example",
         "127.0.0.2",

@@ -207,10 +207,13 @@ def test_nobody_gets_out(container: Find, engine: DockerClient) -> None:
 
 
 @pytest.mark.parametrize("service", LASTING)
-def test_names_are_asked_nowhere_outside(inside: Inside, service: str) -> None:
+def test_names_of_containers_are_known_and_others_are_asked_nowhere(
+    container: Find, inside: Inside, service: str
+) -> None:
     assert inside(service).run("getent hosts gateway").rc == 0
-    resolver = inside(service).file("/etc/resolv.conf").content_string
-    assert re.findall(r"^nameserver (\S+)", resolver, re.MULTILINE) == ["127.0.0.11"]
+    assert container(service).attrs["HostConfig"]["Dns"] == ["127.0.0.1"]
+    listening = inside(service).check_output("cat /proc/net/udp /proc/net/udp6")
+    assert not re.search(r"^\s*\d+: \S+:0035 ", listening, re.MULTILINE), "somebody answers there"
 
 
 def test_a_front_end_is_on_one_network_where_the_host_is_not(
