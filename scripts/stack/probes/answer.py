@@ -8,6 +8,7 @@ import httpx
 from socketio.exceptions import SocketIOError
 
 from stack.probes.chat import converse, judge
+from stack.probes.model import wanted_model
 from stack.probes.report import Outcome, Status, failed
 from stack.probes.running import CHAINLIT, GATEWAY, Running
 from stack.probes.upstream import Answer, first_token, loaded_model
@@ -56,7 +57,7 @@ async def _page_is_away(running: Running, socket_says: str) -> Outcome:
 async def _second_opinion(running: Running, said: str) -> Outcome:
     """The front end only says that something behind it is wrong: ask Foundry Local itself for a token."""
     try:
-        model = await loaded_model(running.http, running.door, running.settings.model)
+        model = await loaded_model(running.http, running.door, wanted_model(running))
         direct = await first_token(running.http, running.door, model) if isinstance(model, str) else model
     except httpx.HTTPError as strange:
         direct = failed("unknown", f"{type(strange).__name__}: {strange}")

@@ -23,6 +23,7 @@ QUESTION = "Say only: OK"
 ENOUGH = 24  # pieces of text: a small model that rambles is stopped there, as a user would stop it
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 90.0
+LEAVE_SECONDS = 3.0
 SLOW_SECONDS = 10.0  # to the first text: works, but nobody likes to wait that long
 
 CODE_AT_THE_END = re.compile(r"`([a-z][a-z-]+)`\s*$")  # how the chat app signs its errors
@@ -60,23 +61,22 @@ async def converse(url: str, question: str = QUESTION, *, cookie: str | None = N
     page = socketio.AsyncClient(reconnection=False)
     page.on("*", session.on_event)
     page.on("disconnect", session.on_disconnect)
-    await page.connect(
-        url,
-        headers={"Cookie": cookie} if cookie else {},
-        auth={
-            "sessionId": str(uuid.uuid4()),
-            "clientType": "webapp",
-            "userEnv": "{}",
-            "chatProfile": "",
-            "threadId": "",
-        },
-        transports=["websocket"],
-        socketio_path="/ws/socket.io",
-        wait_timeout=CONNECT_SECONDS,
-    )
     try:
-        await page.emit("connection_successful")
         async with asyncio.timeout(CONNECT_SECONDS):
+            await page.connect(
+                url,
+                headers={"Cookie": cookie} if cookie else {},
+                auth={
+                    "sessionId": str(uuid.uuid4()),
+                    "clientType": "webapp",
+                    "userEnv": "{}",
+                    "chatProfile": "",
+                    "threadId": "",
+                },
+                transports=["websocket"],
+                socketio_path="/ws/socket.io",
+            )
+            await page.emit("connection_successful")
             await session.ready.wait()
         await page.emit("client_message", session.client_message())
         with suppress(TimeoutError):
@@ -91,7 +91,9 @@ async def converse(url: str, question: str = QUESTION, *, cookie: str | None = N
             await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
         return session.seen
     finally:
-        await page.disconnect()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await page.disconnect()
 
 
 def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
@@ -125,9 +127,9 @@ class _Session:
     enough_or_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._message_id = str(uuid.uuid4())
+        self.message_id = str(uuid.uuid4())
         self._thread_id = str(uuid.uuid4())
-        self._runs: set[str] = {self._message_id}  # our message, and what the app started because of it
+        self._runs: set[str] = {self.message_id}  # our message, and what the app started because of it
         self._answers: set[str] = set()
         self._asked = time.monotonic()
 
@@ -138,7 +140,7 @@ class _Session:
         self._asked = time.monotonic()
         return {
             "message": {
-                "id": self._message_id,
+                "id": self.message_id,
                 "threadId": self._thread_id,
                 "name": "probe",
                 "type": "user_message",
@@ -154,7 +156,10 @@ class _Session:
         self._end()
 
     async def on_event(self, event: str, *arguments: Any) -> None:
-        data = arguments[0] if arguments and isinstance(arguments[0], dict) else {}
+        self.sort(event, arguments[0] if arguments and isinstance(arguments[0], dict) else {})
+
+    def sort(self, event: str, data: Message) -> None:
+        """Take in one event."""
         if event == "clear_call_fn":  # the last that Chainlit says while it sets a session up
             self.ready.set()
         elif event == "stream_token" and data.get("id") in self._answers:

@@ -35,8 +35,10 @@ async def door_is_ours(running: Running) -> Outcome:  # noqa: PLR0911  (one each
         if relay and here in relay.listen:
             return failed("relay-down", f"the relay (process {relay.pid}) does not answer on {here}")
         return failed("foundry-hangs", f"{here} takes the connection and does not answer")
-    except httpx.HTTPError as strange:
+    except httpx.RemoteProtocolError as strange:
         return failed("foundry-port-taken-by-other", f"{here} does not speak HTTP: {strange}{_owner(port)}", **names)
+    except httpx.HTTPError as strange:
+        return failed("unknown", f"{here}: {type(strange).__name__}: {strange}")
     if VIA_RELAY in answer.via:
         if relay and here in relay.listen:
             return ok(f"relay, process {relay.pid}, listens on {', '.join(relay.listen)}")
@@ -74,7 +76,7 @@ async def gateway_reaches_foundry(running: Running) -> Outcome:  # noqa: PLR0911
     seen = await running.look_from(found, "/status")
     names = {"container": str(found.name), "gateway": str(gateway.name)}
     if seen["failed_at"] == "answer" and seen["timed_out"]:
-        return failed("unknown", "through the gateway Foundry Local's status does not come; on the host it does")
+        return await _why_unreachable(running, names)
     if seen["failed_at"]:
         return judge(seen, [], **names)
     if VIA_GATEWAY not in seen["via"]:
@@ -89,7 +91,10 @@ async def gateway_reaches_foundry(running: Running) -> Outcome:  # noqa: PLR0911
 
 
 async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
-    """The gateway can't reach a relay that answers on the host's loopback: not listening there, or blocked?"""
+    """No status comes through the gateway, though the relay answers on the host's loopback: not listening, or blocked?
+
+    A blocked way shows in two forms: a new connection fails, and one that was open already falls silent.
+    """
     port = running.settings.foundry_port
     gateway = await running.container(GATEWAY)
     knock = await running.knocks(gateway, "host.docker.internal", port) if gateway else "silent"
@@ -97,13 +102,16 @@ async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
     listen = ", ".join(relay.listen) if relay else "nowhere"
     to = f"from the gateway to host.docker.internal:{port}"
     match knock:
+        case "refused" if relay and any(not each.startswith("127.") for each in relay.listen):
+            return failed("connection-refused", f"{to}: refused, though the relay listens on {listen}", **names)
         case "refused":
             return failed("relay-down", f"{to}: refused; the relay listens on {listen}", **names)
         case "no-name":
             return failed("host-name-missing", f"{to}: the name does not resolve in the gateway", **names)
         case "silent":
             return failed("route-blocked", f"{to}: no answer; the relay listens on {listen}", **names)
-    return failed("unknown", f"{to}: connects, yet the gateway says relay-down; the relay listens on {listen}", **names)
+    evidence = f"{to}: connects, yet the status does not come through the gateway; the relay listens on {listen}"
+    return failed("unknown", evidence, **names)
 
 
 async def _nobody_listens(running: Running) -> Outcome:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 20.0  # more than gateway and relay take to say what hangs behind them
+ANSWER_SECONDS = 8.0
 
 
 def look(url: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ CODES_OF_OUR_DOORS = {"relay-token-wrong", "relay-down", "foundry-not-running", 
 CATALOG_SECONDS = 20.0  # offline, Foundry Local tries its catalog for 4 to 5 s, and longer on a busy machine
 TOKEN_SECONDS = 60.0
 NOT_FOR_CHAT = ("embed", "whisper", "rerank")
-VARIANT = re.compile(r"(-[a-z0-9]+-(cpu|gpu|npu))?(:\d+)?$", re.IGNORECASE)
+VARIANT = re.compile(r"(-[a-z0-9]+-(cpu|gpu|npu)(-\d+)?)?(:\d+)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome
                     first = time.monotonic() - started
     except httpx.ReadTimeout:
         return failed("foundry-hangs", f"no token for {TOKEN_SECONDS:.0f} s")
-    except httpx.RemoteProtocolError as cut:
-        return failed("stream-cut", str(cut))
+    except (httpx.RemoteProtocolError, httpx.ReadError) as cut:
+        return failed("stream-cut", f"{type(cut).__name__} {cut}".strip())
     return failed("stream-cut", "the stream ended without [DONE]")
 
 

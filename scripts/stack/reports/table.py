@@ -18,9 +18,20 @@ WORDS = {
 }
 
 
+WIDTH_OF_A_FILE = 160  # columns, where no terminal says how many it has
+
+
+def make_console(*, quiet: bool = False) -> Console:
+    """Standard output, wide enough for the table where it is no terminal."""
+    console = Console(highlight=False, quiet=quiet)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_A_FILE
+    return console
+
+
 def show(report: Report, console: Console | None = None) -> None:
     """Print the report."""
-    console = console or Console(highlight=False)
+    console = console or make_console()
     console.print(render(report.checks))
     console.print(verdict(report), soft_wrap=True)
 

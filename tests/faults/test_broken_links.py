@@ -1,0 +1,208 @@
+"""Each link of the running stack is broken for real: the probe names it, and nothing else, and is green again after."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+import stamina
+from jsonschema import Draft202012Validator
+
+from fakes.model_server import ModelServer
+from faults.links import AnotherProgram, Links
+from stack.probes import Layer, Report, Status
+from stack.probes.on_host import probe
+from stack.settings import ROOT, Settings
+from stack.tools.process import run
+
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "probe.schema.json").read_text(encoding="utf-8")))
+GREEN_SECONDS = 90
+
+Break = Callable[[Links], AbstractContextManager[None]]
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may stop others' processes and set packet filters")
+
+
+def troubles(report: Report) -> list[tuple[str, str | None]]:
+    """Every check that failed, with its cause."""
+    return [(check.id, check.cause) for check in report.checks if check.status is Status.FAILED]
+
+
+async def asked(settings: Settings, only: Layer | None = None) -> Report:
+    """A probe whose object keeps to the published schema."""
+    report = await probe(settings, only)
+    SCHEMA.validate(report.to_json())
+    return report
+
+
+async def green_again(settings: Settings) -> None:
+    """Wait until the probe finds nothing broken any more."""
+    found: list[tuple[str, str | None]] = []
+    async for attempt in stamina.retry_context(on=AssertionError, timeout=GREEN_SECONDS, attempts=None, wait_max=2):
+        with attempt:
+            found = troubles(await asked(settings))
+            assert not found
+
+
+@pytest.mark.parametrize(
+    ("break_it", "check", "cause"),
+    [
+        pytest.param(lambda it: it.stopped("gateway"), "container.gateway", "container-stopped", id="gateway stopped"),
+        pytest.param(lambda it: it.paused("gateway"), "container.gateway", "container-paused", id="gateway paused"),
+        pytest.param(lambda it: it.stopped("chainlit"), "container.chainlit", "container-stopped", id="chat stopped"),
+        pytest.param(lambda it: it.paused("chainlit"), "container.chainlit", "container-paused", id="chat paused"),
+        pytest.param(
+            lambda it: it.frozen("gateway"), "network.chainlit", "gateway-down", id="gateway frozen", marks=as_root
+        ),
+        pytest.param(
+            lambda it: it.frozen("chainlit"), "answer.chainlit", "front-end-down", id="chat frozen", marks=as_root
+        ),
+        pytest.param(
+            lambda it: it.off_the_private_network("gateway"),
+            "network.chainlit",
+            "host-name-missing",
+            id="gateway off the network",
+        ),
+        pytest.param(
+            lambda it: it.firewall_in("gateway", "INPUT", "-p", "tcp", "--dport", "51211", "-j", "DROP"),
+            "network.chainlit",
+            "route-blocked",
+            id="way to the gateway dropped",
+            marks=as_root,
+        ),
+        pytest.param(
+            lambda it: it.firewall_in(
+                "gateway", "INPUT", "-p", "tcp", "--dport", "51211", "-j", "REJECT", "--reject-with", "tcp-reset"
+            ),
+            "network.chainlit",
+            "connection-refused",
+            id="way to the gateway rejected",
+            marks=as_root,
+        ),
+        pytest.param(
+            lambda it: it.firewall_on_host(
+                "INPUT", "!", "-i", "lo", "-p", "tcp", "--dport", str(it.settings.foundry_port), "-j", "DROP"
+            ),
+            "foundry.from-chainlit",
+            "route-blocked",
+            id="way to the host dropped",
+            marks=as_root,
+        ),
+        pytest.param(lambda it: it.relay_stopped(), "foundry.relay", "relay-down", id="relay stopped"),
+        pytest.param(lambda it: it.relay_frozen(), "foundry.relay", "relay-down", id="relay frozen"),
+        pytest.param(
+            lambda it: it.relay_on_loopback_only(), "foundry.from-chainlit", "relay-down", id="relay on loopback only"
+        ),
+        pytest.param(
+            lambda it: it.port_taken_by(AnotherProgram),
+            "foundry.relay",
+            "foundry-port-taken-by-other",
+            id="another web server on the port",
+        ),
+        pytest.param(
+            lambda it: it.token_changed(), "foundry.from-chainlit", "relay-token-wrong", id="token of another start"
+        ),
+        pytest.param(
+            lambda it: it.foundry_is("http://127.0.0.1:9"), "foundry.status", "foundry-not-running", id="foundry moved"
+        ),
+        pytest.param(lambda it: it.foundry_stopped(), "foundry.status", "foundry-not-running", id="foundry stopped"),
+        pytest.param(lambda it: it.foundry_crashed(), "foundry.status", "foundry-not-running", id="foundry crashed"),
+        pytest.param(lambda it: it.foundry_frozen(), "foundry.status", "foundry-hangs", id="foundry frozen"),
+        pytest.param(lambda it: it.model_unloaded(), "model.loaded", "model-not-loaded", id="model unloaded"),
+    ],
+)
+async def test_the_broken_link_is_named_alone(
+    settings: Settings, links: Links, break_it: Break, check: str, cause: str
+) -> None:
+    with break_it(links):
+        report = await asked(settings)
+        assert troubles(report) == [(check, cause)], report.checks
+        assert report.exit_code == 1
+        for above in report.checks:
+            if above.status is Status.SKIPPED:
+                assert above.evidence == f"because of {check}"
+        answer = next(each for each in report.checks if each.layer is Layer.ANSWER)
+        assert answer.status is not Status.OK
+    await green_again(settings)
+
+
+async def test_foundry_that_says_nothing_hangs(settings: Settings, links: Links) -> None:
+    async with ModelServer() as server:
+        server.habit = "hangs"
+        with links.foundry_is(server.url):
+            assert troubles(await asked(settings)) == [("foundry.status", "foundry-hangs")]
+    await green_again(settings)
+
+
+async def test_a_model_that_foundry_does_not_know(settings: Settings) -> None:
+    wanted = settings.model_copy(update={"model": "no-such-model"})
+    assert troubles(await asked(wanted)) == [("model.loaded", "model-unknown")]
+
+
+@pytest.mark.parametrize(
+    ("habit", "cause"),
+    [("cut", "stream-cut"), ("reset", "stream-cut"), ("error-event", "stream-error-event")],
+)
+async def test_an_answer_that_goes_wrong_on_its_way(settings: Settings, links: Links, habit: str, cause: str) -> None:
+    async with ModelServer() as server:
+        with links.foundry_is(server.url):
+            assert troubles(await asked(settings)) == []
+            if habit == "error-event":
+                server.error = {"message": "the model fell over", "type": "server_error"}
+            else:
+                server.habit = habit  # type: ignore[assignment]
+            assert troubles(await asked(settings)) == [("answer.chainlit", cause)]
+    await green_again(settings)
+
+
+async def test_an_answer_without_a_word(settings: Settings, links: Links) -> None:
+    async with ModelServer() as server:
+        server.tokens = []
+        with links.foundry_is(server.url):
+            assert troubles(await asked(settings)) == [("answer.chainlit", "empty-answer")]
+    await green_again(settings)
+
+
+@pytest.mark.parametrize(("service", "verb"), [("gateway", "stop"), ("chainlit", "stop"), ("gateway", "pause")])
+async def test_the_fix_works_as_it_is_pasted(settings: Settings, links: Links, service: str, verb: str) -> None:
+    getattr(links.container(service), verb)()
+    (broken,) = [check for check in (await asked(settings)).checks if check.status is Status.FAILED]
+    assert broken.fix
+    assert run(["sh", "-c", broken.fix], cwd=ROOT).code == 0
+    await green_again(settings)
+
+
+def test_the_command_prints_one_object_and_says_it_again_in_its_exit_code(settings: Settings, links: Links) -> None:
+    command = [sys.executable, "-c", "from stack.commands.probe import main; raise SystemExit(main())", "--json"]
+    healthy = run(command)
+    assert json.loads(healthy.out)["status"] in ("ok", "degraded")
+    assert healthy.code in (0, 3)
+    with links.paused("gateway"):
+        broken = run(command)
+    assert json.loads(broken.out)["status"] == "failed"
+    assert broken.code == 1
+    unreachable = run(command, env={"DOCKER_HOST": "unix:///nobody/listens/here"})
+    assert json.loads(unreachable.out)["checks"][0]["cause"] == "engine-unreachable"
+    assert unreachable.code == 2
+    for each in (healthy, broken, unreachable):
+        SCHEMA.validate(json.loads(each.out))
+
+
+async def test_only_one_layer_is_asked_when_told_so(settings: Settings) -> None:
+    report = await asked(settings, Layer.NETWORK)
+    assert {check.layer for check in report.checks} == {Layer.NETWORK}
+    assert report.status is Status.OK
+
+
+async def test_a_stack_that_is_not_there_has_one_cause(settings: Settings) -> None:
+    nobodys = settings.model_copy(update={"compose_project_name": f"{settings.compose_project_name}-nobody"})
+    report = await asked(nobodys, Layer.CONTAINER)
+    assert troubles(report) == [("container.init", "container-missing")]
+    started = time.monotonic()
+    assert (await asked(nobodys)).exit_code == 1
+    assert time.monotonic() - started < 10

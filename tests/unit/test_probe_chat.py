@@ -1,0 +1,83 @@
+"""What a conversation with the chat shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stack.probes.chat import ENOUGH, Conversation, _Session, judge
+
+FINE = Conversation(text="OK", pieces=1, first_text_seconds=0.2, seconds=0.4, ended=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({}, None),
+        ({"stopped": True, "pieces": ENOUGH}, None),
+        ({"first_text_seconds": 11.0}, "slow-first-token"),
+        ({"text": "", "pieces": 0, "first_text_seconds": None}, "empty-answer"),
+        ({"ended": False}, "stream-cut"),
+        ({"ended": False, "lost": "transport close"}, "front-end-down"),
+        ({"error": "It broke", "error_code": "stream-cut"}, "stream-cut"),
+    ],
+)
+def test_cause(change: dict[str, Any], cause: str | None) -> None:
+    outcome = judge(replace(FINE, **change))
+    assert outcome is not None
+    assert outcome.cause == cause
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"error": "It broke"},
+        {"error": "It broke", "error_code": "unknown"},
+        {"error": "It broke", "error_code": "made-up-by-someone"},
+        {"text": "", "pieces": 0, "first_text_seconds": None, "ended": False},
+    ],
+)
+def test_what_the_chat_can_not_know_is_left_to_a_second_opinion(change: dict[str, Any]) -> None:
+    assert judge(replace(FINE, **change)) is None
+
+
+@pytest.fixture
+def session() -> _Session:
+    return _Session("Say OK")
+
+
+def asked(session: _Session) -> str:
+    """Send the question, have the app begin its run for it, and return that run's id."""
+    message = str(session.client_message()["message"]["id"])
+    session.sort("new_message", {"type": "run", "id": "run", "parentId": message})
+    return "run"
+
+
+def test_only_what_streams_because_of_the_question_is_the_answer(session: _Session) -> None:
+    run = asked(session)
+    opening = {"type": "assistant_message", "id": "hello", "parentId": "on_chat_start", "output": "Hello!"}
+    session.sort("stream_start", opening)
+    session.sort("stream_token", {"id": "hello", "token": "more"})
+    session.sort("new_message", {"type": "assistant_message", "id": "n", "parentId": run, "output": "phi answers you"})
+    assert session.seen.first_text_seconds is None
+    session.sort("stream_start", {"type": "assistant_message", "id": "a", "parentId": run, "output": "O"})
+    session.sort("stream_token", {"id": "a", "token": "K"})
+    session.sort("update_message", {"type": "run", "id": run, "parentId": session.message_id, "end": "now"})
+    assert (session.seen.text, session.seen.ended) == ("OK", True)
+
+
+def test_the_end_of_another_run_is_not_the_end(session: _Session) -> None:
+    asked(session)
+    session.sort("update_message", {"type": "run", "id": "start", "parentId": None, "end": "now"})
+    assert not session.over.is_set()
+
+
+def test_the_code_that_signs_an_error(session: _Session) -> None:
+    run = asked(session)
+    said = "**Foundry Local is not running.**\n\nStart it with `python3 scripts/up.py`.\n\n`foundry-not-running`"
+    error = {"type": "assistant_message", "id": "e", "parentId": run, "isError": True, "output": said}
+    session.sort("new_message", error)
+    assert session.seen.error_code == "foundry-not-running"
+    assert session.seen.text == ""
