@@ -232,6 +232,14 @@ def test_a_proxy_in_the_environment_does_not_come_between(
     assert foundry.ensure(settings, silent, said.append).model == EMBEDDED.id
 
 
+def test_with_the_embedded_model_nothing_is_sent_out(settings: Settings, said: Say, cloud: Cloud) -> None:
+    running = foundry.ensure(settings, silent, said.append)
+    ask(running)
+    foundry.stop(settings)
+
+    assert cloud.tunnels == []
+
+
 def test_a_broken_runtime_shows_the_end_of_its_log(
     settings: Settings, said: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ class Choice:
     Attributes:
         reason: for the user, why this one.
         catalog: where Foundry Local learns about it.
+        downloaded: whether it is known to be in the model cache already.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Choice:
     device: str
     reason: str
     catalog: CatalogKind
+    downloaded: bool = False
 
     def __str__(self) -> str:
         return f"{self.id} on {self.device} ({self.reason})"
@@ -63,8 +65,7 @@ def choose(wanted: str, device: str, library: Library) -> Choice:
         return _from_catalog(pick([*offered, EMBEDDED], wanted, device), f"MODEL={wanted}")
     downloaded = library.downloaded()
     if any(model.is_called(wanted) for model in downloaded):
-        chosen = pick(downloaded, wanted, device)
-        return _from_catalog(chosen, f"MODEL={wanted}, downloaded earlier; Foundry's catalog does not answer")
+        return _from_cache(pick(downloaded, wanted, device), f"MODEL={wanted}")
     raise _catalog_unreachable(wanted, downloaded)
 
 
@@ -108,8 +109,7 @@ def _default(device: str, library: Library) -> Choice:
             AUTO, device, f"MODEL=auto: Foundry's catalog has no {DEFAULT}{for_device} here: the embedded one"
         )
     if fitting := _variants(library.downloaded(), device):
-        why = "MODEL=auto: downloaded earlier; Foundry's catalog does not answer"
-        return _from_catalog(pick(fitting, DEFAULT, device), why)
+        return _from_cache(pick(fitting, DEFAULT, device), "MODEL=auto")
     return _embedded(AUTO, device, "MODEL=auto: Foundry's catalog does not answer, so the small embedded one")
 
 
@@ -125,6 +125,11 @@ def _embedded(wanted: str, device: str, reason: str) -> Choice:
 
 def _from_catalog(model: Model, reason: str) -> Choice:
     return Choice(model.id, model.alias, model.device, reason, "public")
+
+
+def _from_cache(model: Model, reason: str) -> Choice:
+    why = f"{reason}, downloaded earlier; Foundry's catalog does not answer"
+    return Choice(model.id, model.alias, model.device, why, "public", downloaded=True)
 
 
 def _no_such_variant(wanted: str, device: str, variants: Sequence[Model]) -> StackError:

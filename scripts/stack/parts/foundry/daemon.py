@@ -44,7 +44,8 @@ def start(settings: Settings, choice: Choice, progress: Progress) -> Record:
     argv = command("serve", "--state", str(settings.state), "--models", str(settings.models), "--model", choice.id)
     argv += ["--catalog", choice.catalog, "--catalog-url", settings.catalog_url]
     uid, gid = run_as()
-    pid = spawn_daemon(argv, log, env=environment(settings), uid=uid, gid=gid)
+    env = environment(settings, may_go_out=choice.catalog == "public")
+    pid = spawn_daemon(argv, log, env=env, uid=uid, gid=gid)
     started = state.process_started(pid)
     try:
         return _wait_until_ready(settings, pid, choice, progress, log_began)

@@ -49,6 +49,8 @@ class FoundryLibrary:
         if choice.catalog == "embedded":
             prepare_embedded(self.settings.models, self.progress)
             return
+        if choice.downloaded:
+            return
         self.progress(f"Downloading {choice.id}", 0.0)
 
         def on_news(news: dict[str, Any]) -> None:
@@ -95,7 +97,7 @@ class FoundryLibrary:
             "prepare", what, "--data", str(data_folder(self.settings)), "--models", str(self.settings.models)
         )
         argv += ["--catalog-url", self.settings.catalog_url, *more]
-        stream(argv, on_line, env=environment(self.settings))
+        stream(argv, on_line, env=environment(self.settings, may_go_out=True))
         output = "\n".join(other_lines)
         if error and error["cause"]:
             raise StackError(error["message"], fix=error["fix"], cause=error["cause"])

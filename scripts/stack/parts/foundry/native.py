@@ -11,6 +11,8 @@ from stack.parts.state import private_folder
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
+NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
+PROXY_KNOBS = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 SCRIPTS = Path(__file__).resolve().parents[3]
 _MISSING = re.compile(r"(?P<library>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 
@@ -20,15 +22,17 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"stack.parts.foundry.{module}", *arguments]
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """For `command`: no proxy for loopback, and the small databases that the runtime writes not in the user's home."""
+def environment(settings: Settings, *, may_go_out: bool) -> dict[str, str]:
+    """For `command`: no proxy for loopback, and the small databases that the runtime writes not in the user's home.
+
+    Args:
+        may_go_out: False sends whatever the runtime wants from outside to a proxy that is not there. Its telemetry
+            (a ProcessInfo event that `disable_nonessential_telemetry` leaves on) takes the same way and goes nowhere.
+    """
     direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
-    return {
-        "PYTHONPATH": str(SCRIPTS),
-        "XDG_CACHE_HOME": str(data_folder(settings) / "cache"),
-        "NO_PROXY": direct,
-        "no_proxy": direct,
-    }
+    ways_out = {} if may_go_out else dict.fromkeys(PROXY_KNOBS, NOWHERE)
+    cache = str(data_folder(settings) / "cache")
+    return {"PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": cache, "NO_PROXY": direct, "no_proxy": direct, **ways_out}
 
 
 def data_folder(settings: Settings) -> Path:
