@@ -24,7 +24,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each req
 
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"
-AT_THE_LIMIT = "\n\n*(cut at {max_tokens} tokens, the limit set by `MAX_TOKENS`: say “go on” for more)*"
+AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens (`MAX_TOKENS`). Say “go on” for more.*"
 
 
 @cl.on_chat_start
@@ -56,7 +56,9 @@ async def answer(question: cl.Message) -> None:
         await _keep(reply, BROKEN_OFF)
         await _tell(error)
     else:
-        await _keep(reply, AT_THE_LIMIT.format(max_tokens=knobs.max_tokens) if coming.hit_the_limit else "")
+        await _keep(reply)
+        if coming.hit_the_limit:
+            await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
 
 
 async def _find_model() -> tuple[server.Server, str]:
@@ -72,7 +74,7 @@ async def _find_model() -> tuple[server.Server, str]:
     return where, which
 
 
-async def _keep(reply: cl.Message, mark: str) -> None:
+async def _keep(reply: cl.Message, mark: str = "") -> None:
     """Make what came of an answer part of the conversation, for the user and for the model."""
     if reply.content:
         await reply.stream_token(mark)

@@ -169,6 +169,14 @@ async def test_stop_ends_the_models_work(server: ModelServer) -> None:
         await server.completions[0].client_left.wait()
 
 
+async def test_a_fast_model_does_not_drown_the_page(server: ModelServer) -> None:
+    server.tokens = [f"{number} " for number in range(3000)]
+    pieces = [piece async for piece in (await answer_from(server.url)).pieces()]
+    assert "".join(pieces) == "".join(server.tokens)
+    assert pieces[0] == "0 ", "the first token is shown at once"
+    assert len(pieces) < 300
+
+
 async def test_nobody_waits_for_anybody_else(server: ModelServer) -> None:
     server.endless = True
     slow = asyncio.create_task(read(await answer_from(server.url)))

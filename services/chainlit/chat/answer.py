@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from time import monotonic
 
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
-from chat.problems import empty_answer, from_openai, stream_cut
+from chat.problems import Problem, empty_answer, from_openai, stream_cut
 from chat.server import Server
 from chat.settings import Settings
+
+SHOWN_EVERY_SECONDS = 0.05
 
 
 class Answer:
@@ -28,9 +32,28 @@ class Answer:
     async def pieces(self) -> AsyncGenerator[str]:
         """Yield the text as it comes. Closing the generator closes the connection, and with it ends the model's work.
 
+        A model that is faster than the eye is shown in larger pieces: a page that is redrawn for each of hundreds of
+        tokens a second freezes, its Stop button too.
+
         Raises:
             Problem: as soon as it goes wrong, so perhaps after pieces that are worth keeping.
         """
+        unseen, seen_at = "", 0.0
+        try:
+            async with aclosing(self._tokens()) as tokens:
+                async for token in tokens:
+                    unseen += token
+                    if monotonic() - seen_at >= SHOWN_EVERY_SECONDS:
+                        yield unseen
+                        unseen, seen_at = "", monotonic()
+        except Problem:
+            if unseen:
+                yield unseen
+            raise
+        if unseen:
+            yield unseen
+
+    async def _tokens(self) -> AsyncGenerator[str]:
         finish_reason: str | None = None
         empty = True
         try:

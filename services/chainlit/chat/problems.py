@@ -28,7 +28,7 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
 
     @property
     def markdown(self) -> str:
-        return f"**{self.what}**\n\n{self.fix}\n\n`{self.cause}`"
+        return f"**{self.what}**\n\n{self.fix} *({self.cause})*"
 
 
 @dataclass(frozen=True)
