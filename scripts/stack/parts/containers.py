@@ -22,8 +22,6 @@ _BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)
 _PORT_TAKEN = re.compile(
     r"(?:Bind for|listen tcp4?) (?P<address>[\d.]+:(?P<port>\d+)).*(?:already allocated|already in use)"
 )
-    r"(?:Bind for|listen tcp4?) (?P<address>[\d.]+:(?P<port>\d+)).*(?:already allocated|already in use)"
-)
 
 
 def build(settings: Settings, progress: Progress) -> None:
