@@ -16,6 +16,7 @@ from yarl import URL
 
 from stack.parts.relay import answers, headers, rules
 from stack.parts.relay.access_log import CLIENT_LEFT, Entry
+from stack.parts.relay.foundry import CONNECT_SECONDS
 from stack.parts.relay.rules import Asked, Door, Refusal
 from stack.parts.relay.watched_file import WatchedFile
 
@@ -129,7 +130,7 @@ class Passage:
                 allow_redirects=False,
             )
         except aiohttp.ConnectionTimeoutError:
-            return answers.hangs(where, 5)
+            return answers.hangs(where, CONNECT_SECONDS)
         except aiohttp.ServerTimeoutError:
             return answers.hangs(where, self._around.silence_seconds)
         except aiohttp.ClientConnectorError:
