@@ -379,6 +379,8 @@ def test_chainlit_may_come_and_go_while_the_gateway_stays(spare: Spare) -> None:
     page = httpx.get(spare.page, trust_env=False)
     assert page.status_code == 200
     assert 'id="root"' in page.text
+    assert not re.search(r"\b(?:href|src)=.https?:", page.text), "the page links another origin"
+    assert page.headers["content-security-policy"].startswith("default-src 'self';")
     assert _opens_socket(spare) == 101
     spare.service("chainlit").stop(timeout=5)
     assert httpx.get(spare.page, trust_env=False, timeout=30).status_code == 503
