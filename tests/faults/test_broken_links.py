@@ -33,6 +33,11 @@ def troubles(report: Report) -> list[tuple[str, str | None]]:
     return [(check.id, check.cause) for check in report.checks if check.status is Status.FAILED]
 
 
+def seen(report: Report) -> str:
+    """For the message of a test that fails."""
+    return "\n".join(f"{check.id} {check.status} {check.cause}: {check.evidence}" for check in report.checks)
+
+
 async def asked(settings: Settings, only: Layer | None = None) -> Report:
     """A probe whose object keeps to the published schema."""
     report = await probe(settings, only)
@@ -42,11 +47,10 @@ async def asked(settings: Settings, only: Layer | None = None) -> Report:
 
 async def green_again(settings: Settings) -> None:
     """Wait until the probe finds nothing broken any more."""
-    found: list[tuple[str, str | None]] = []
     async for attempt in stamina.retry_context(on=AssertionError, timeout=GREEN_SECONDS, attempts=None, wait_max=2):
         with attempt:
-            found = troubles(await asked(settings))
-            assert not found
+            report = await asked(settings)
+            assert not troubles(report), seen(report)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ async def test_the_broken_link_is_named_alone(
 ) -> None:
     with break_it(links):
         report = await asked(settings)
-        assert troubles(report) == [(check, cause)], report.checks
+        assert troubles(report) == [(check, cause)], seen(report)
         assert report.exit_code == 1
         for above in report.checks:
             if above.status is Status.SKIPPED:

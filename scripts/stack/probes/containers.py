@@ -11,7 +11,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from stack.probes.report import Outcome, degraded, failed, ok
-from stack.probes.running import GATEWAY, INIT, Running
+from stack.probes.running import CHAINLIT, GATEWAY, INIT, Running
 from stack.tools.text import one_line
 
 START_SECONDS = 15.0  # how long a container may still be starting while we look
@@ -40,7 +40,7 @@ async def init_ended_well(running: Running) -> Outcome:
     """The one-shot container that makes the secrets has ended with 0."""
     container = await running.container(INIT)
     if container is None:
-        if await running.container(GATEWAY):
+        if await running.container(GATEWAY) or await running.container(CHAINLIT):
             return ok("removed after it had ended")  # `docker container prune` does that, and it is no harm
         return failed("container-missing", f"project {running.settings.compose_project_name} has no containers")
     now = container.attrs["State"]
