@@ -65,3 +65,10 @@ def test_keeps_an_answer_that_was_stopped() -> None:
 def test_system_prompt_comes_first_and_only_if_there_is_one() -> None:
     assert for_model([question("hi")], "Be brief.")[0] == {"role": "system", "content": "Be brief."}
     assert for_model([question("hi")], None) == [{"role": "user", "content": "hi"}]
+
+
+def test_an_answered_question_is_told_once() -> None:
+    assert [told["role"] for told in for_model([question("hi"), answer("hello"), answer("again")])] == [
+        "user",
+        "assistant",
+    ]
