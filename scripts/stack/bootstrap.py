@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> None:
     """Return inside the virtual environment `.venv`: makes it where needed, then starts the script again in it.
 
-    Ends the process where that can't be: exit code 2 with a sentence, 130 after Ctrl-C.
+    Ends the process where that can't be: exit code 2 with a sentence, 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
         extra_lock: a further lock file to install, such as the tests'.
@@ -31,26 +31,33 @@ def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> 
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
-    from stack.tools.errors import StackError  # noqa: PLC0415  (an older Python can't import these)
+    from stack.tools import interrupts  # noqa: PLC0415  (an older Python can't import these)
+    from stack.tools.errors import StackError  # noqa: PLC0415
     from stack.tools.process import become  # noqa: PLC0415
     from stack.tools.virtual_environment import VirtualEnvironment  # noqa: PLC0415
 
     locks = [ROOT / "scripts" / "requirements.lock", *([extra_lock.resolve()] if extra_lock else [])]
     own = VirtualEnvironment(ROOT / ".venv", tuple(locks))
+    interrupts.end_at_once()
     try:
         if own.is_ready():
             if own.is_running():
                 return
+            python = str(own.python)
         elif own.is_running():  # it can't be remade from inside: do that from the Python it was made with
-            become([_base_python(), *sys.orig_argv[1:]])
+            own.discard()
+            python = _base_python()
         else:
-            own.make(assume_yes="--yes" in sys.argv[1:] if assume_yes is None else assume_yes)
-        become([str(own.python), *sys.orig_argv[1:]])
+            with interrupts.raised():
+                own.make(assume_yes="--yes" in sys.argv[1:] if assume_yes is None else assume_yes)
+            python = str(own.python)
+        interrupts.hold_back()
+        become([python, *sys.orig_argv[1:]])
     except StackError as error:
         print(f"{error.message}\nFix: {error.fix}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        sys.exit(interrupts.exit_code(interrupt))
 
 
 def _base_python() -> str:

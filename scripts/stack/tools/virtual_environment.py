@@ -25,7 +25,7 @@ from stack.tools.elapsed import elapsed
 from stack.tools.errors import StackError
 from stack.tools.process import Finished, run, stream
 from stack.tools.progress import Progress
-from stack.tools.user import run_as
+from stack.tools.user import hand_over, run_as
 
 try:
     import fcntl
@@ -69,6 +69,13 @@ class VirtualEnvironment:
             and (not self.is_running() or stamp.get("python") == PYTHON)
         )
 
+    def discard(self) -> None:
+        """Make sure that it is not taken for ready any more, by whichever Python asks."""
+        try:
+            (self.folder / STAMP).unlink(missing_ok=True)
+        except PermissionError as denied:
+            raise _not_yours(denied, self.folder) from denied
+
     def make(self, *, assume_yes: bool) -> None:
         """Make it, or bring it up to date. Two at once: the second waits for the first.
 
@@ -90,12 +97,7 @@ class VirtualEnvironment:
                 self._hand_to_user()
                 self._write_stamp()
         except PermissionError as denied:
-            raise StackError(
-                f"{denied.filename or self.folder} can't be written by you.",
-                fix=f"If an earlier run by root made it: sudo rm -r {self.folder}   Then run this again.",
-                cause="environment-not-writable",
-                exit_code=2,
-            ) from denied
+            raise _not_yours(denied, self.folder) from denied
 
     def _stamp(self) -> dict[str, Any]:
         try:
@@ -122,6 +124,7 @@ class VirtualEnvironment:
                 cause="environment-not-ours",
                 exit_code=2,
             )
+        self.discard()
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -137,7 +140,7 @@ class VirtualEnvironment:
             raise _no_environment(made)
 
     def _install(self, lock: int | None) -> None:
-        (self.folder / STAMP).unlink(missing_ok=True)
+        self.discard()
         total = sum(len(re.findall(r"^[\w.-]+==", lock.read_text(), re.MULTILINE)) for lock in self.locks)
         files = [part for lock in self.locks for part in ("-r", str(lock))]
         with elapsed(f"Installing its Python packages ({', '.join(_short(lock) for lock in self.locks)})") as progress:
@@ -154,14 +157,16 @@ class VirtualEnvironment:
         uid, gid = run_as()
         if uid is None or gid is None:
             return
-        for folder, _, files in os.walk(self.folder):
-            for path in (folder, *(os.path.join(folder, file) for file in files)):  # noqa: PTH118  (20,000 of them)
-                os.lchown(path, uid, gid)
+        os.chown(self.folder, uid, gid)
+        for folder, folders, files in os.walk(self.folder):
+            for name in (*folders, *files):
+                os.lchown(os.path.join(folder, name), uid, gid)  # noqa: PTH118  (20,000 of them)
 
     def _write_stamp(self) -> None:
         stamp = {"folder": str(self.folder), "python": PYTHON, "locks": self._digests()}
         draft = self.folder / f"{STAMP}.draft"
         draft.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+        hand_over(draft)
         draft.replace(self.folder / STAMP)
 
 
@@ -222,6 +227,15 @@ def _ensure_ensurepip(*, assume_yes: bool) -> None:
     with elapsed(f"Installing {package}") as progress:
         apt.install([package], progress)
     importlib.invalidate_caches()
+
+
+def _not_yours(denied: PermissionError, folder: Path) -> StackError:
+    return StackError(
+        f"{denied.filename or folder} can't be written by you.",
+        fix=f"If an earlier run by root made it: sudo rm -r {folder}   Then run this again.",
+        cause="environment-not-writable",
+        exit_code=2,
+    )
 
 
 def _no_environment(made: Finished) -> StackError:

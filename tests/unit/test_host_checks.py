@@ -1,0 +1,110 @@
+"""Ports, disk and memory are looked at before anything is changed, and the message names the way out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.parts import host_checks
+from stack.parts.host_checks import check_disk, check_memory, check_ports, free_ports
+from stack.settings import Settings
+from stack.tools.errors import StackError
+
+LISTEN = (
+    "import socket, sys; s = socket.create_server((sys.argv[1], 0)); print(s.getsockname()[1], flush=True); s.accept()"
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    chainlit, foundry = free_ports(2)
+    return Settings(state_dir=tmp_path, chainlit_port=chainlit, foundry_port=foundry)
+
+
+@pytest.fixture(params=["127.0.0.1", "0.0.0.0"])  # noqa: S104  (for a moment, and nothing answers there)
+def stranger(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
+    """Pid and port of another program that listens: on loopback, or on every address."""
+    program = subprocess.Popen([sys.executable, "-c", LISTEN, request.param], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    yield program.pid, int(program.stdout.readline())
+    program.kill()
+    program.wait()
+
+
+def test_free_ports_pass(settings: Settings) -> None:
+    check_ports(settings)
+
+
+@pytest.mark.parametrize("knob", ["chainlit_port", "foundry_port"])
+def test_taken_port_is_told_with_its_holder_and_the_knob(
+    settings: Settings, stranger: tuple[int, int], knob: str
+) -> None:
+    pid, port = stranger
+    taken = settings.model_copy(update={knob: port})
+    with pytest.raises(StackError, match=rf"Port {port} \({knob.upper()}\) .*python.*\(pid {pid}, user ") as refused:
+        check_ports(taken)
+    assert refused.value.cause == "port-taken"
+    assert f"{knob.upper()}=" in refused.value.fix
+
+
+def test_what_is_ours_is_not_taken(settings: Settings, stranger: tuple[int, int]) -> None:
+    pid, port = stranger
+    ours = settings.model_copy(update={"foundry_port": port})
+    check_ports(ours, our_pids={pid})
+    check_ports(ours, our_ports={port})
+    with pytest.raises(StackError):
+        check_ports(ours, our_pids={pid + 1}, our_ports={port + 1})
+
+
+def test_connection_closed_a_moment_ago_is_no_listener(settings: Settings) -> None:
+    """The side that closes first keeps the port in TIME_WAIT for a minute; a listener can be there all the same."""
+    with socket.create_server(("127.0.0.1", settings.foundry_port)) as server:
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        accepted.close()
+        client.close()
+    check_ports(settings)
+
+
+def test_relay_address_that_is_taken_counts_too(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.2", settings.foundry_port)):
+        check_ports(settings, our_pids={0})
+        with pytest.raises(StackError, match="FOUNDRY_PORT"):
+            check_ports(settings, foundry_addresses=["127.0.0.1", "127.0.0.2"])
+
+
+def test_free_ports_are_all_different() -> None:
+    assert len(set(free_ports(20))) == 20
+
+
+def test_full_disk_is_told_before(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_disk(settings, None, first_time=True)
+    monkeypatch.setattr(host_checks, "MODEL_DISK", 10**18)
+    with pytest.raises(StackError) as full:
+        check_disk(settings, None, first_time=True)
+    assert full.value.cause == "disk-full"
+    assert str(settings.state.parent) in full.value.message or os.fspath(host_checks.DOCKER_ROOT) in full.value.message
+    check_disk(settings, None, first_time=False)
+
+
+def test_one_disk_for_both_must_hold_both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage(settings.state.parent).free
+    monkeypatch.setattr(host_checks, "DOCKER_ROOT", settings.state.parent)
+    monkeypatch.setattr(host_checks, "MODEL_DISK", int(free * 0.6))
+    monkeypatch.setattr(host_checks, "IMAGES_DISK", int(free * 0.6))
+    with pytest.raises(StackError, match="Too little room"):
+        check_disk(settings, None, first_time=True)
+
+
+def test_little_memory_is_told_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_checks, "MEMORY", 10**18)
+    with pytest.raises(StackError) as low:
+        check_memory()
+    assert low.value.cause == "memory-low"
