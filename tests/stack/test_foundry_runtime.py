@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import foundry_local_sdk
 import httpx
 import psutil
 import pytest
@@ -211,16 +212,29 @@ def test_a_daemon_that_no_file_tells_of_is_replaced_and_stopped(settings: Settin
     assert daemons(settings) == []
 
 
-def test_ended_while_it_loads(settings: Settings, embedded: EmbeddedModel) -> None:
-    arguments = ["--state", str(settings.state), "--models", str(settings.models), "--model", EMBEDDED.id]
-    settings.state.mkdir()
-    argv = command("serve", *arguments, "--catalog", "embedded")
-    pid = spawn_daemon(argv, settings.state / "foundry.log", env={"PYTHONPATH": str(ROOT / "scripts")})
-    process = psutil.Process(pid)
-    wait_until((settings.state / "foundry" / "embedded").exists)  # past its imports
-    process.terminate()
+def test_ended_while_the_runtime_is_busy(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_catalog:
+        silent_catalog.settimeout(30)
+        url = f"http://127.0.0.1:{silent_catalog.getsockname()[1]}/asset-gallery/v1.0/models"
+        arguments = ["--state", str(settings.state), "--models", str(settings.models), "--model", "any:1"]
+        argv = command("serve", *arguments, "--catalog", "public", "--catalog-url", url)
+        pid = spawn_daemon(argv, settings.state / "foundry.log", env={"PYTHONPATH": str(ROOT / "scripts")})
+        process = psutil.Process(pid)
+        silent_catalog.accept()  # from now on the native call waits for an answer
+        process.terminate()
 
-    assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=5) == 0
+
+
+def test_interrupted_while_it_starts_nothing_stays(settings: Settings) -> None:
+    def interrupt(text: str, fraction: float | None = None) -> None:
+        if text.startswith("Starting"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        foundry.ensure(settings, interrupt, lambda _: None)
+
+    assert daemons(settings) == []
 
 
 def test_a_proxy_in_the_environment_does_not_come_between(
@@ -254,12 +268,27 @@ def test_a_broken_runtime_shows_the_end_of_its_log(
     assert daemons(settings) == []
 
 
+def test_a_missing_libatomic_names_its_package(
+    settings: Settings, said: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (library,) = Path(foundry_local_sdk.__file__).parent.glob("_native/*/libfoundry_local.so")
+    asks_for_another = library.read_bytes().replace(b"libatomic.so.1", b"libatomic.so.9")
+    (tmp_path / library.name).write_bytes(asks_for_another)
+    monkeypatch.setenv("FOUNDRY_LOCAL_LIB_DIR", str(tmp_path))
+
+    with pytest.raises(StackError) as failed:
+        foundry.ensure(settings, silent, said.append)
+
+    assert failed.value.cause == "system-library-missing"
+    assert failed.value.fix == "sudo apt-get install libatomic1"
+
+
 def test_an_unknown_model_names_the_nearest(make_settings: MakeSettings, said: Say, cloud: Cloud) -> None:
     with pytest.raises(StackError) as refused:
         foundry.ensure(make_settings(model="qwen-0.5b", catalog_url=cloud.catalog_url), silent, said.append)
 
     assert refused.value.cause == "model-unknown"
-    assert "qwen2.5-0.5b" in refused.value.message
+    assert "The nearest: qwen2.5-0.5b" in refused.value.message
 
 
 def test_a_model_too_large_for_the_disk_is_told_before(make_settings: MakeSettings, said: Say, cloud: Cloud) -> None:
@@ -415,6 +444,7 @@ def test_a_model_that_the_users_own_has_not_downloaded_is_an_error(
     with pytest.raises(StackError) as refused:
         foundry.ensure(make_settings(foundry_url=users_own.endpoints[0], model="phi-4-mini"), silent, said.append)
     assert refused.value.cause == "model-not-loaded"
+    assert "must be downloaded" in refused.value.message
     assert "foundry model download phi-4-mini" in refused.value.fix
 
     with pytest.raises(StackError) as refused:
