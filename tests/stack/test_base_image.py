@@ -111,12 +111,12 @@ def test_an_unreachable_image_of_the_users_own_is_not_swapped(settings: Settings
     assert missing.value.cause == "base-image-missing"
 
 
-def test_a_registry_that_hangs_is_given_up_soon(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_hangs_is_given_up_soon(engine: DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_image, "PATIENCE", 3)
     with socket.create_server(("127.0.0.1", 0)) as silent_registry:
         image = f"127.0.0.1:{silent_registry.getsockname()[1]}/{NAME}"
         begin = time.monotonic()
-        assert base_image._pull(image, silent) == "no answer in 3 s"
+        assert base_image._pull(engine, image, silent) == "no answer in 3 s"
         assert time.monotonic() - begin < 10
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from docker import DockerClient
 
 from stack.parts import plugins
+from stack.parts.base_image import ensure_base_image
 from stack.parts.engine import ensure_engine, stop_engine
-from stack.parts.host_checks import bridge_addresses, check_ports, ports_of_containers
+from stack.parts.host_checks import bridge_addresses, check_ports, free_ports
 from stack.settings import Settings
 from stack.tools import apt
 from stack.tools.errors import StackError
@@ -35,27 +37,31 @@ def test_a_running_engine_is_neither_touched_nor_stopped(engine: DockerClient) -
     assert (engine.ping(), engine.info()["ID"]) == (True, before)
 
 
-def test_only_addresses_of_this_machine_are_bridge_addresses(engine: DockerClient) -> None:
+def test_only_addresses_of_this_machine_are_bridge_addresses(settings: Settings, engine: DockerClient) -> None:
     """As a container is told by `host-gateway`, the kernel of this machine must know it."""
     local = {each.address for addresses in psutil.net_if_addrs().values() for each in addresses}
+    image = ensure_base_image(settings, assume_yes=True, progress=silent, say=print)
     hosts = engine.containers.run(
-        plugins_image(engine), ["cat", "/etc/hosts"], extra_hosts={"the-host": "host-gateway"}, remove=True
+        image, ["cat", "/etc/hosts"], extra_hosts={"the-host": "host-gateway"}, remove=True
     ).decode()
     told = re.findall(r"^(\S+)\s+the-host$", hosts, re.MULTILINE)
     assert bridge_addresses(engine) == [address for address in told if address in local and ":" not in address]
 
 
-def plugins_image(engine: DockerClient) -> str:
-    """Any image of the running stack's: it is there."""
-    return str(next(c.image.id for c in engine.containers.list() if c.image is not None))
-
-
 def test_port_of_a_container_is_told_by_its_name(settings: Settings, engine: DockerClient) -> None:
-    assert settings.chainlit_port in ports_of_containers(engine, settings.compose_project_name)
-    with pytest.raises(StackError, match="the container `") as taken:
-        check_ports(settings, engine, our_ports={settings.foundry_port})
-    assert settings.compose_project_name in taken.value.message
-    check_ports(settings, engine, our_ports={settings.chainlit_port, settings.foundry_port})
+    """Docker's own process holds the port, which says nothing to the user."""
+    port, other = free_ports(2)
+    image = ensure_base_image(settings, assume_yes=True, progress=silent, say=print)
+    holder = engine.containers.run(
+        image, ["sleep", "60"], ports={"80/tcp": ("127.0.0.1", port)}, init=True, detach=True
+    )
+    taken = settings.model_copy(update={"chainlit_port": port, "foundry_port": other})
+    try:
+        with pytest.raises(StackError, match=f"Port {port} .* the container `{holder.name}`"):
+            check_ports(taken, engine)
+        check_ports(taken, engine, our_ports={port})
+    finally:
+        holder.remove(force=True)
 
 
 @pytest.mark.full
@@ -67,5 +73,6 @@ def test_newer_debian_brings_the_programs_and_nothing_else(tmp_path: Path, monke
     plugins._from_newer_debian(["docker-compose"], silent)
     assert fingerprint("/etc/apt", "/var/lib/dpkg", "/var/lib/apt/lists") == before
     assert [path.name for path in tmp_path.iterdir()] == ["docker-compose"]
-    version = run([str(tmp_path / "docker-compose"), "compose", "version", "--short"]).out
-    assert tuple(int(part) for part in version.split("-")[0].split(".")) >= plugins.MINIMUM_COMPOSE
+    told = run([str(tmp_path / "docker-compose"), "docker-cli-plugin-metadata"]).out
+    version = json.loads(told)["Version"].partition("-")[0]
+    assert tuple(int(part) for part in version.split(".")) >= plugins.MINIMUM_COMPOSE

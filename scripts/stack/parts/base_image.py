@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import shutil
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from stack.tools.errors import StackError
 from stack.tools.process import Finished, stream
 from stack.tools.progress import Progress
 from stack.tools.root import as_root, find_program, is_root, may_become_root
+
+Event = dict[str, Any]  # one line of the engine's news about a pull
 
 SUITE = "trixie"
 MADE_HERE = f"localhost/foundry-stack/base:{SUITE}"
@@ -47,7 +51,7 @@ def ensure_base_image(settings: Settings, *, assume_yes: bool, progress: Progres
         if _is_here(engine, image):
             return image
     if wanted != MADE_HERE:
-        why_not_pulled = _pull(wanted, progress)
+        why_not_pulled = _pull(engine, wanted, progress)
         if why_not_pulled is None:
             return wanted
         if not replaceable:
@@ -76,26 +80,51 @@ def _is_here(engine: DockerClient, image: str) -> bool:
     return True
 
 
-def _pull(image: str, progress: Progress) -> str | None:
+def _pull(engine: DockerClient, image: str, progress: Progress) -> str | None:
     """Pull the image; None when that worked, else the reason in the engine's words.
 
-    A registry that is not there is found out soon: the client gives up (and the engine with it) after `PATIENCE`
-    seconds without news, however long the pull as a whole takes.
+    A registry that is not there is found out soon, after `PATIENCE` seconds without news, however long a pull takes.
     """
     progress(f"pulling {image}")
     name, _, tag = image.rpartition(":") if ":" in image.rpartition("/")[2] else (image, ":", "latest")
-    engine = docker_engine.client(timeout=PATIENCE)
     try:
-        return _follow(engine.api.pull(name, tag=tag, stream=True, decode=True), progress)
+        return _follow(_with_patience(lambda: engine.api.pull(name, tag=tag, stream=True, decode=True)), progress)
     except APIError as refused:
         return str(refused.explanation or refused)
-    except (DockerException, OSError):
-        return f"no answer in {PATIENCE} s"
-    finally:
-        engine.close()
+    except (DockerException, OSError) as broken:
+        return str(broken)
 
 
-def _follow(events: Iterable[dict[str, Any]], progress: Progress) -> str | None:
+def _with_patience(pull: Callable[[], Iterable[Event]]) -> Iterator[Event]:
+    """The events of a pull. The SDK would wait for each without limit, so it waits in a thread that can be left.
+
+    Raises:
+        TimeoutError: none came for `PATIENCE` seconds; the engine gives up by itself, soon after.
+    """
+    news: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for event in pull():
+                news.put(event)
+            news.put(None)
+        except Exception as failed:  # handed to the thread that waits
+            news.put(failed)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            event = news.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise TimeoutError(f"no answer in {PATIENCE} s") from None
+        if isinstance(event, Exception):
+            raise event
+        if event is None:
+            return
+        yield event
+
+
+def _follow(events: Iterable[Event], progress: Progress) -> str | None:
     layers: dict[str, tuple[int, int]] = {}
     for event in events:
         if "error" in event:

@@ -106,12 +106,6 @@ def check_ports(
         )
 
 
-def ports_of_containers(client: DockerClient, project: str) -> set[int]:
-    """The ports of this host that the running containers of a Compose project publish."""
-    ours = client.containers.list(filters={"label": f"com.docker.compose.project={project}"})
-    return {int(port) for container in ours for port in _published(container.ports)}
-
-
 def free_ports(count: int) -> list[int]:
     """Loopback ports that nobody listens on now, all different."""
     sockets = [socket.socket() for _ in range(count)]
