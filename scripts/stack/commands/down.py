@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stack.parts import containers, foundry
+from stack.parts import containers, foundry, relay_token
 from stack.parts.relay import lifecycle as relay
 from stack.parts.single_run import alone
 from stack.reports.errors import guarded
@@ -37,8 +37,24 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
         with stages.stage("Stopping Foundry Local (if `up` started it)"):
             foundry.stop(settings)
         with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:
-            client()
+            _ask_for_the_engine()
             containers.remove(settings, progress, volumes=volumes)
+            if volumes:
+                relay_token.forget(settings)
+
+
+def _ask_for_the_engine() -> None:
+    try:
+        client()
+    except StackError as silent:
+        raise StackError(
+            f"{silent.message} The relay and the stack's Foundry Local are stopped; its containers, if any, are not.",
+            fix=silent.fix
+            if silent.cause == "engine-not-permitted"
+            else "Start Docker, then run `python3 scripts/down.py` again.",
+            cause=silent.cause,
+            exit_code=silent.exit_code,
+        ) from silent
 
 
 def _run() -> int:

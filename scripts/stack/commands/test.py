@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,7 +43,6 @@ def _run() -> int:
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments, for_pytest = parser.parse_known_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleaned up like Ctrl-C
     folders = FOLDERS if arguments.what in (None, "all") else (arguments.what,)
     selection = EVERYDAY if arguments.what is None else []
     if folders == ("unit",):

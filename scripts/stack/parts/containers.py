@@ -54,7 +54,8 @@ def run_once(settings: Settings, client: DockerClient, service: str, timeout: fl
     Raises:
         StackError: ``container-failed`` when it can't start or ends with another code than 0.
     """
-    started = compose(["up", "--detach", "--no-deps", "--no-build", service], project=ROOT, env=settings.as_environment)
+    arguments = ["up", "--detach", "--no-deps", "--no-build", service]
+    started = compose(arguments, project=ROOT, env=settings.as_environment, on_line=lambda _: None)
     found = of_project(settings, client, service)
     if started.code == 0 and found:
         ended = found[0].wait(timeout=timeout)

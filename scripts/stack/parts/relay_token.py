@@ -35,3 +35,8 @@ def fetch(settings: Settings, client: DockerClient) -> Path:
     file = token_file(settings)
     write_text(file, token + "\n")
     return file
+
+
+def forget(settings: Settings) -> None:
+    """Remove the copy; without the volume that it came from it is of no use."""
+    token_file(settings).unlink(missing_ok=True)

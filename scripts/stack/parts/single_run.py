@@ -10,6 +10,7 @@ from pathlib import Path
 from stack.parts.state import private_folder
 from stack.settings import Settings
 from stack.tools.errors import StackError
+from stack.tools.user import hand_over
 
 try:
     import fcntl
@@ -25,14 +26,14 @@ def alone(settings: Settings, what: str = "up or down") -> Iterator[None]:
         what: names the lock; work under another name may run beside it.
 
     Raises:
-        StackError: ``already-running`` with the other one's pid; exit code 2.
+        StackError: ``already-running`` with the other one's pid, or ``state-not-permitted``; exit code 2.
     """
-    private_folder(settings.state)
+    file: Path = settings.state / f"{what.replace(' ', '-')}.lock"
+    handle = _open(file)
     if fcntl is None:
+        os.close(handle)
         yield
         return
-    file: Path = settings.state / f"{what.replace(' ', '-')}.lock"
-    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,3 +50,19 @@ def alone(settings: Settings, what: str = "up or down") -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _open(file: Path) -> int:
+    """Open the lock file; it and its folder are made where they are missing, for the user behind `sudo` too."""
+    try:
+        private_folder(file.parent)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        hand_over(file)
+    except PermissionError as denied:
+        raise StackError(
+            f"You may not write to {file.parent}: it belongs to another user, who started the stack from here.",
+            fix="Run the command as that user, or with sudo; or choose a folder of your own: STATE_DIR in .env.",
+            cause="state-not-permitted",
+            exit_code=2,
+        ) from denied
+    return handle

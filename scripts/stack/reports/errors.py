@@ -9,9 +9,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
+from stack.tools import interrupts
 from stack.tools.errors import StackError
-
-INTERRUPTED = 130  # what shells report for SIGINT
 
 
 def show(error: StackError) -> None:
@@ -25,21 +24,23 @@ def guarded(main: Callable[[], int]) -> int:
     """Run a command and turn whatever goes wrong into words and an exit code.
 
     Returns:
-        What ``main`` returned; a StackError's own exit code; 130 after Ctrl-C; 1 for a defect of ours.
+        What ``main`` returned; a StackError's own exit code; 130 after Ctrl-C, 143 after SIGTERM; 1 for a defect
+        of ours.
     """
     debug = "--debug" in sys.argv[1:]
     try:
-        return main()
+        with interrupts.raised():
+            return main()
     except StackError as error:
         if debug:
             traceback.print_exc()
         show(error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if debug:
             traceback.print_exc()
         _console().print("Interrupted.")
-        return INTERRUPTED
+        return interrupts.exit_code(interrupt)
     except Exception as defect:
         if debug:
             traceback.print_exc()

@@ -66,4 +66,4 @@ def compose(
     argv = ["docker", "compose", "--project-directory", str(project), "--progress", "plain", *arguments]
     if on_line is None:
         return run(argv, env=env, cwd=project)
-    return stream(argv, on_line, env=env, cwd=project)
+    return stream(argv, on_line, env=env, cwd=project, own_group=True)  # docker 20.10 does not tell its plugins to end

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from stack.tools import interrupts
 from stack.tools.errors import StackError
+
+END_SECONDS = 20.0  # for a child that is asked to end
 
 Line = Callable[[str], None]
 
@@ -65,13 +70,14 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def stream(
+def stream(  # noqa: PLR0913  (options, each with a default)
     argv: Sequence[str],
     on_line: Line,
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     keep_open: Sequence[int] = (),
+    own_group: bool = False,
 ) -> Finished:
     """Run a command and hand every line it prints (both streams, in order) to ``on_line`` as it comes.
 
@@ -79,13 +85,37 @@ def stream(
 
     Args:
         keep_open: file descriptors the child inherits, such as that of a lock that must live as long as it does.
+        own_group: make it a process group, which is ended as a whole; for programs that do not tell their children.
 
     Returns:
         The exit code and, in ``out``, everything printed.
     """
     lines: list[str] = []
+    child: subprocess.Popen[str] | None = None
     try:
-        child = subprocess.Popen(
+        with interrupts.deferred():
+            child = _start(argv, env=env, cwd=cwd, keep_open=keep_open, own_group=own_group)
+        assert child.stdout is not None  # noqa: S101  (PIPE was asked for)
+        for line in child.stdout:
+            lines.append(line)
+            on_line(line.rstrip("\n"))
+        return Finished(child.wait(), "".join(lines), "")
+    except BaseException:
+        if child is not None:
+            _end(child, whole_group=own_group)
+        raise
+
+
+def _start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    keep_open: Sequence[int],
+    own_group: bool,
+) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
             list(argv),
             env={**os.environ, **(env or {})},
             cwd=cwd,
@@ -96,23 +126,30 @@ def stream(
             errors="replace",
             bufsize=1,
             pass_fds=tuple(keep_open),
+            process_group=0 if own_group and os.name != "nt" else None,
         )
     except FileNotFoundError as missing:
         raise _missing(argv[0]) from missing
+
+
+def _end(child: subprocess.Popen[str], *, whole_group: bool) -> None:
+    """Ask it to end, and make it when it takes too long."""
+
+    def tell(number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # sudo's child hears the terminal, but not us
+            if whole_group and os.name != "nt":
+                os.killpg(child.pid, number)
+            else:
+                child.send_signal(number)
+
+    if child.poll() is not None:
+        return
+    tell(signal.SIGTERM)
     try:
-        assert child.stdout is not None  # noqa: S101  (PIPE was asked for)
-        for line in child.stdout:
-            lines.append(line)
-            on_line(line.rstrip("\n"))
-        return Finished(child.wait(), "".join(lines), "")
-    except BaseException:
-        child.terminate()
-        try:
-            child.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        raise
+        child.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        tell(getattr(signal, "SIGKILL", signal.SIGTERM))
+        child.wait()
 
 
 def spawn_daemon(

@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM: no traceback, one clean-up that a second one can't spoil. Standard library only.
+
+Three times in a script's life: between two programs they are held back (`hold_back`), while it loads it just ends
+(`end_at_once`), and at work they are raised (`raised`), so that what was begun is cleaned up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_HAVE_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: cleaned up after like Ctrl-C."""
+
+
+_late: list[int] | None = None  # what came while `deferred`
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """What shells report for it: 130 or 143."""
+    return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+
+
+def hold_back() -> None:
+    """Let interrupts wait, over an `exec` too, until `end_at_once`: a starting Python shows them as tracebacks."""
+    if _HAVE_MASKS:
+        signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
+
+
+def end_at_once() -> None:
+    """From now on an interrupt ends the process, with the exit code for it and not a word; nothing is begun yet."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number)
+
+    _handle_by(end)
+    if _HAVE_MASKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """While the block runs, an interrupt raises KeyboardInterrupt or Terminated; but not in the clean-up after one."""
+    before = _handle_by(_raise)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """An interrupt that comes while the block runs is raised at its end: for what must not be left in the middle."""
+    global _late  # noqa: PLW0603  (signal handlers are the process's own, and so is this)
+    _late = []
+    try:
+        yield
+    finally:
+        late, _late = _late, None
+        if late:
+            _raise(late[0], None)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    if _late is not None:
+        _late.append(number)
+    elif not _is_cleaning_up():
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _is_cleaning_up() -> bool:
+    """Whether an except or finally block is at work because of an earlier interrupt."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _handle_by(handler: Handler) -> Mapping[signal.Signals, Handler]:
+    """Install the handler, except for signals that we were told to ignore (`nohup`, a script's background job)."""
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    heard = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, handler)
+    return heard
