@@ -10,7 +10,7 @@ from stack.tools.process import run
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
-    "mypy --strict": ["mypy", "scripts"],
+    "mypy --strict": ["mypy", "scripts", "services/chainlit"],
     "layers": ["importlinter.cli", "lint"],
 }
 
