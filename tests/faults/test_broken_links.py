@@ -97,6 +97,17 @@ async def green_again(settings: Settings) -> None:
             id="way to the host dropped",
             marks=as_root,
         ),
+        pytest.param(
+            lambda it: it.firewall_on_host(
+                "INPUT",
+                *("!", "-i", "lo", "-p", "tcp", "--dport", str(it.settings.foundry_port)),
+                *("-j", "REJECT", "--reject-with", "tcp-reset"),
+            ),
+            "foundry.from-chainlit",
+            "connection-refused",
+            id="way to the host rejected",
+            marks=as_root,
+        ),
         pytest.param(lambda it: it.relay_stopped(), "foundry.relay", "relay-down", id="relay stopped"),
         pytest.param(lambda it: it.relay_frozen(), "foundry.relay", "relay-down", id="relay frozen"),
         pytest.param(

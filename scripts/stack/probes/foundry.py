@@ -95,22 +95,25 @@ async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
 
     A blocked way shows in two forms: a new connection fails, and one that was open already falls silent.
     """
-    port = running.settings.foundry_port
     gateway = await running.container(GATEWAY)
-    knock = await running.knocks(gateway, "host.docker.internal", port) if gateway else "silent"
     relay = running.relay
+    for_containers = [address for address in relay.listen if not address.startswith("127.")] if relay else []
     listen = ", ".join(relay.listen) if relay else "nowhere"
-    to = f"from the gateway to host.docker.internal:{port}"
+    # By address where one is known: Docker may forget an extra host's name when a container changes its networks.
+    to = for_containers[0] if for_containers else f"host.docker.internal:{running.settings.foundry_port}"
+    host, _, port = to.rpartition(":")
+    knock = await running.knocks(gateway, host, int(port)) if gateway else "silent"
+    tried = f"from the gateway to {to}"
     match knock:
-        case "refused" if relay and any(not each.startswith("127.") for each in relay.listen):
-            return failed("connection-refused", f"{to}: refused, though the relay listens on {listen}", **names)
+        case "refused" if for_containers:
+            return failed("connection-refused", f"{tried}: refused, though the relay listens there", **names)
         case "refused":
-            return failed("relay-down", f"{to}: refused; the relay listens on {listen}", **names)
+            return failed("relay-down", f"{tried}: refused; the relay listens on {listen}", **names)
         case "no-name":
-            return failed("host-name-missing", f"{to}: the name does not resolve in the gateway", **names)
+            return failed("host-name-missing", f"{tried}: the name does not resolve in the gateway", **names)
         case "silent":
-            return failed("route-blocked", f"{to}: no answer; the relay listens on {listen}", **names)
-    evidence = f"{to}: connects, yet the status does not come through the gateway; the relay listens on {listen}"
+            return failed("route-blocked", f"{tried}: no answer; the relay listens on {listen}", **names)
+    evidence = f"{tried}: connects, yet the status does not come through the gateway; the relay listens on {listen}"
     return failed("unknown", evidence, **names)
 
 

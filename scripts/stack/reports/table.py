@@ -18,7 +18,7 @@ WORDS = {
 }
 
 
-WIDTH_OF_A_FILE = 160  # columns, where no terminal says how many it has
+WIDTH_OF_A_FILE = 200  # columns, where no terminal says how many it has
 
 
 def make_console(*, quiet: bool = False) -> Console:
@@ -44,11 +44,11 @@ def watched(report: Report, seconds: float) -> RenderableType:
 
 def render(checks: Sequence[Check]) -> RenderableType:
     """The table, from the ground up."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
     for heading in ("check", "target", "status"):
         table.add_column(heading, no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("what was seen", overflow="fold")
+    table.add_column("what was seen", ratio=1, no_wrap=True, overflow="ellipsis")  # in full below where it matters
     for check in sorted(checks, key=lambda check: list(Layer).index(check.layer)):
         table.add_row(
             check.id,
