@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from docker import DockerClient
 
 from stack import probes
 from stack.parts import containers, foundry, host_checks, relay_token
-from stack.parts.base_image import ensure_base_image, host_ca_bundle
+from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
 from stack.parts.relay import lifecycle as relay
@@ -47,9 +47,9 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
         with stages.stage("Room and free ports"):
             doors = _relay_addresses(settings, engine, foundry.find(settings))
             _check_host(settings, engine, doors)
-        with stages.stage("Base image") as progress:
-            base = ensure_base_image(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-            settings = _with_build_inputs(settings, base)
+        with stages.stage("Base images") as progress:
+            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+            settings = _with_build_inputs(settings, bases)
         with stages.stage("Images") as progress:
             containers.build(settings, progress)
         with stages.stage("Secrets"):
@@ -106,9 +106,9 @@ def _check_host(settings: Settings, engine: DockerClient, doors: Sequence[str]) 
     )
 
 
-def _with_build_inputs(settings: Settings, base_image: str) -> Settings:
+def _with_build_inputs(settings: Settings, base_images: Mapping[str, str]) -> Settings:
     """The settings with what was found out for image builds; a CA bundle that the user named stays."""
-    inputs: dict[str, object] = {"base_image": base_image}
+    inputs: dict[str, object] = {**base_images}
     bundle = host_ca_bundle()
     if bundle and settings.build_ca_bundle == Path(default_values()["BUILD_CA_BUNDLE"]):
         inputs["build_ca_bundle"] = bundle
