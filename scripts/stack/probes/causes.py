@@ -198,6 +198,12 @@ _CAUSES = (
         "docker restart {container}",
     ),
     Cause(
+        "sign-in-refused",
+        "Open WebUI says that e-mail or password is wrong.",
+        "The page answers, but does not let the probe's own account in.",
+        "docker restart {container}",
+    ),
+    Cause(
         "stream-cut",
         "The answer ends in the middle of a sentence.",
         "Text came, then the stream ended without its proper end.",
