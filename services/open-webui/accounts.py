@@ -1,4 +1,4 @@
-"""The accounts that the stack makes in Open WebUI's database, by its own code: the first administrator and the probe."""
+"""The accounts that the stack makes in Open WebUI's database, by its own code: the administrator and the probe."""
 
 from __future__ import annotations
 

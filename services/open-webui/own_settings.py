@@ -1,7 +1,7 @@
 """What this stack decides about Open WebUI, in two kinds: what it reads from the environment, and what it stores.
 
 Open WebUI stores its settings at first start, and from then on the stored ones win over the environment. So those that
-the stack depends on are written over the stored ones at each start (`stored`), and the rest is left as the administrator
+the stack depends on are written over the stored ones at each start (`stored`), and the rest stays as the administrator
 set it on the page; what the environment says about those (`PREFERENCES`) is only where they begin.
 """
 
@@ -35,6 +35,7 @@ PREFERENCES = {
     "ENABLE_SIGNUP": "false",
     "DEFAULT_USER_ROLE": "user",
     "ENABLE_COMMUNITY_SHARING": "false",
+    "DEFAULT_INTERFACE_SETTINGS": '{"showChangelog": false}',
     "ENABLE_WEB_SEARCH": "false",
     "ENABLE_IMAGE_GENERATION": "false",
     "RAG_EMBEDDING_ENGINE": "openai",
@@ -96,7 +97,7 @@ def stored(knobs: Knobs, metadata_now: Mapping[str, Any]) -> dict[str, Any]:
         "openai.enable": True,
         "openai.api_base_urls": [knobs.base_url],
         "openai.api_keys": [knobs.api_key],
-        "openai.api_configs": {},
+        "openai.api_configs": {"0": {"enable": True, "connection_type": "local"}},
         "ollama.enable": False,
         "task.title.enable": knobs.extras,
         "task.tags.enable": knobs.extras,

@@ -1,4 +1,4 @@
-"""Gives the account named as argument the password on standard input, while Open WebUI runs: exit code 1 if unknown."""
+"""Gives the account named as argument the password on standard input, while Open WebUI runs: exit code 3 if unknown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import accounts
 import own_settings
 import secret_files
 
+UNKNOWN = 3
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as spare:  # Open WebUI empties its static folder when it is imported
         os.environ.update(
@@ -21,4 +23,4 @@ if __name__ == "__main__":
             GLOBAL_LOG_LEVEL="WARNING",
         )
         known = asyncio.run(accounts.set_password(sys.argv[1], sys.stdin.readline().strip()))
-    sys.exit(0 if known else 1)
+    sys.exit(0 if known else UNKNOWN)

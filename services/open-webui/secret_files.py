@@ -12,4 +12,6 @@ def read(name: str) -> str:
     try:
         return (FOLDER / name).read_text(encoding="ascii").strip()
     except OSError as missing:
-        raise SystemExit(f"The secret {name} can't be read ({missing.strerror}). Run: python3 scripts/up.py") from missing
+        raise SystemExit(
+            f"The secret {name} can't be read ({missing.strerror}). Run: python3 scripts/up.py"
+        ) from missing

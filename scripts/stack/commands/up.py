@@ -10,7 +10,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import containers, foundry, host_checks, relay_token
+from stack.parts import accounts, containers, foundry, host_checks, relay_token
 from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
@@ -77,10 +77,17 @@ def _run() -> int:
     show_report(report)
     page = f"http://localhost:{settings.chainlit_port}"
     if report.exit_code != 1:
-        stages.say(f"\nChat: {page}\nFor your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
+        stages.say(f"\nChat: {page}\n{_open_webui(settings)}")
+        stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
         if arguments.open:
             webbrowser.open(page)
     return report.exit_code
+
+
+def _open_webui(settings: Settings) -> str:
+    account = accounts.OPEN_WEBUI
+    show = "python3 scripts/passwords.py show"
+    return f"Open WebUI: {account.page(settings)}   sign in as {account.user}; the first password: {show}"
 
 
 def _relay_addresses(settings: Settings, engine: DockerClient, adopted: Found | None) -> Sequence[str]:

@@ -26,7 +26,10 @@ from stack.tools.root import as_root, find_program, is_root, may_become_root
 
 Event = dict[str, Any]  # one line of the engine's news about a pull
 
-KNOBS = {"trixie": "base_image", "bookworm": "base_image_bookworm"}  # Debian's release: the setting that names its image
+KNOBS = {
+    "trixie": "base_image",
+    "bookworm": "base_image_bookworm",
+}  # Debian's release: the setting that names its image
 MADE_HERE = "localhost/foundry-stack/base:{suite}"
 SAME_DEBIAN = r"(^|/)debian:{suite}(-slim)?$"  # only what stands for this very release can be made here
 PATIENCE = 20  # seconds without any news from a registry; one that is there has news many times a second
@@ -84,7 +87,7 @@ def ensure_base_image(
         if not replaceable:
             raise StackError(
                 f"The base image {wanted} can't be pulled: {why_not_pulled}",
-                fix=f"Check the network and the name, or take {knob.upper()}=debian:{suite}-slim, which can be made here.",
+                fix=f"Check the network and the name; {knob.upper()}=debian:{suite}-slim is one that can be made here.",
                 cause="base-image-missing",
                 exit_code=2,
             )
