@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     build_ca_bundle: Path
     chainlit_port: Port
     open_webui_port: Port
+    webgpu_port: Port
     open_webui_image: Annotated[str, Field(min_length=1)]
     open_webui_extras: Literal["true", "false"]
     foundry_port: Port
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     chainlit_cpus: Cpus
     open_webui_memory: Memory
     open_webui_cpus: Cpus
+    webgpu_memory: Memory
+    webgpu_cpus: Cpus
     state_dir: Path
 
     @field_validator("foundry_url")

@@ -1,0 +1,185 @@
+// From any picture of a digit to what the model was trained on: MNIST's way of cutting, scaling and centring.
+
+export const SIDE = 28; // pixels of the model's input, both ways
+const BOX = 20; // the digit itself fits into a box of so many pixels
+const FAINTEST = 0.12; // of full contrast: less than that is an empty page
+const NOISE = 0.35; // of the threshold between paper and ink: less than that is paper
+
+/**
+ * How much ink there is on each pixel, from 0 to 1, row by row.
+ * @typedef {{ ink: Float32Array, width: number, height: number }} Picture
+ */
+
+/**
+ * Tell ink from paper: dark on light or light on dark, whichever the picture's border says.
+ * @param {Uint8ClampedArray} rgba
+ * @param {number} width
+ * @param {number} height
+ * @returns {Picture | null} null when there is no ink
+ */
+export function inkOf(rgba, width, height) {
+  const grey = Float32Array.from({ length: width * height }, (_, pixel) => brightness(rgba, pixel * 4));
+  const paper = median(border(grey, width, height));
+  const direction = paper >= 0.5 ? -1 : 1;
+  const ink = grey.map((value) => Math.max(0, (value - paper) * direction));
+  const darkest = ink.reduce((most, value) => Math.max(most, value), 0);
+  if (darkest < FAINTEST) return null;
+  const scaled = ink.map((value) => value / darkest);
+  const noise = threshold(scaled) * NOISE;
+  return { ink: scaled.map((value) => (value < noise ? 0 : value)), width, height };
+}
+
+/**
+ * Scale the inked part into a box of 20 × 20 and lay its centre of mass on the middle of 28 × 28.
+ * @param {Picture} picture
+ * @returns {Float32Array | null} 784 values from 0 (paper) to 255 (ink); null when there is no ink
+ */
+export function toMnist(picture) {
+  const box = inkedPart(picture);
+  if (!box) return null;
+  const scale = BOX / Math.max(box.width, box.height);
+  const width = Math.max(1, Math.round(box.width * scale));
+  const height = Math.max(1, Math.round(box.height * scale));
+  const digit = shrink(picture, box, width, height);
+  const middle = centreOfMass(digit, width);
+  const left = within(Math.round(SIDE / 2 - middle.x), SIDE - width);
+  const top = within(Math.round(SIDE / 2 - middle.y), SIDE - height);
+  const darkest = digit.reduce((most, value) => Math.max(most, value), 0);
+  const pixels = new Float32Array(SIDE * SIDE);
+  digit.forEach((value, index) => {
+    const [x, y] = [index % width, Math.floor(index / width)];
+    pixels[(top + y) * SIDE + left + x] = Math.round((value / darkest) * 255);
+  });
+  return pixels;
+}
+
+/**
+ * @param {Uint8ClampedArray} rgba
+ * @param {number} at
+ * @returns {number} from 0, black, to 1, white; what is transparent lies on white
+ */
+function brightness(rgba, at) {
+  const [red = 0, green = 0, blue = 0, alpha = 0] = rgba.subarray(at, at + 4);
+  const opacity = alpha / 255;
+  return ((0.299 * red + 0.587 * green + 0.114 * blue) / 255) * opacity + 1 - opacity;
+}
+
+/**
+ * @param {Float32Array} grey
+ * @param {number} width
+ * @param {number} height
+ */
+function border(grey, width, height) {
+  return grey.filter((_, pixel) => {
+    const [x, y] = [pixel % width, Math.floor(pixel / width)];
+    return x === 0 || y === 0 || x === width - 1 || y === height - 1;
+  });
+}
+
+/** @param {Float32Array} values */
+function median(values) {
+  return values.toSorted()[Math.floor(values.length / 2)] ?? 1;
+}
+
+/**
+ * Otsu's threshold: the value that parts the pixels into the two groups that differ most.
+ * @param {Float32Array} values from 0 to 1
+ */
+function threshold(values) {
+  const counts = new Array(256).fill(0);
+  for (const value of values) counts[Math.round(value * 255)] += 1;
+  const sum = counts.reduce((total, count, level) => total + count * level, 0);
+  let [below, sumBelow, best, mostApart] = [0, 0, 0, -1];
+  counts.forEach((count, level) => {
+    below += count;
+    sumBelow += count * level;
+    const above = values.length - below;
+    if (below === 0 || above === 0) return;
+    const apart = below * above * (sumBelow / below - (sum - sumBelow) / above) ** 2;
+    if (apart > mostApart) [best, mostApart] = [level, apart];
+  });
+  return best / 255;
+}
+
+/**
+ * @param {Picture} picture
+ * @returns {{ left: number, top: number, width: number, height: number } | null}
+ */
+function inkedPart({ ink, width }) {
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  ink.forEach((value, pixel) => {
+    if (value === 0) return;
+    const [x, y] = [pixel % width, Math.floor(pixel / width)];
+    [left, right] = [Math.min(left, x), Math.max(right, x)];
+    [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+  });
+  return left > right ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+/**
+ * Each new pixel is the mean of the area that it covers.
+ * @param {Picture} picture
+ * @param {{ left: number, top: number, width: number, height: number }} box
+ * @param {number} width
+ * @param {number} height
+ */
+function shrink(picture, box, width, height) {
+  const across = covered(box.left, box.width, width);
+  const down = covered(box.top, box.height, height);
+  const result = new Float32Array(width * height);
+  down.forEach((rows, y) => {
+    across.forEach((columns, x) => {
+      let [sum, area] = [0, 0];
+      for (const [row, high] of rows) {
+        for (const [column, wide] of columns) {
+          sum += (picture.ink[row * picture.width + column] ?? 0) * high * wide;
+          area += high * wide;
+        }
+      }
+      result[y * width + x] = sum / area;
+    });
+  });
+  return result;
+}
+
+/**
+ * Which old pixels each of ``count`` new ones covers, and how much of each.
+ * @param {number} start
+ * @param {number} length
+ * @param {number} count
+ * @returns {[number, number][][]}
+ */
+function covered(start, length, count) {
+  const step = length / count;
+  return Array.from({ length: count }, (_, index) => {
+    const [from, to] = [index * step, (index + 1) * step];
+    /** @type {[number, number][]} */
+    const parts = [];
+    for (let pixel = Math.floor(from); pixel < to - 1e-9; pixel += 1) {
+      parts.push([start + pixel, Math.min(to, pixel + 1) - Math.max(from, pixel)]);
+    }
+    return parts;
+  });
+}
+
+/**
+ * @param {Float32Array} values
+ * @param {number} width
+ */
+function centreOfMass(values, width) {
+  let [mass, x, y] = [0, 0, 0];
+  values.forEach((value, index) => {
+    mass += value;
+    x += value * ((index % width) + 0.5);
+    y += value * (Math.floor(index / width) + 0.5);
+  });
+  return { x: x / mass, y: y / mass };
+}
+
+/**
+ * @param {number} value
+ * @param {number} most
+ */
+function within(value, most) {
+  return Math.min(Math.max(value, 0), most);
+}
