@@ -2,6 +2,7 @@
 
 export const SIDE = 28; // pixels of the model's input, both ways
 const BOX = 20; // the digit itself fits into a box of so many pixels
+const MIDDLE = 14.5; // where MNIST's centres of mass lie: the middle of the fifteenth pixel
 const FAINTEST = 0.12; // of full contrast: less than that is an empty page
 const NOISE = 0.35; // of the threshold between paper and ink: less than that is paper
 
@@ -30,7 +31,7 @@ export function inkOf(rgba, width, height) {
 }
 
 /**
- * Scale the inked part into a box of 20 × 20 and lay its centre of mass on the middle of 28 × 28.
+ * Scale the inked part into a box of 20 × 20 and lay it on 28 × 28 with its centre of mass in the middle.
  * @param {Picture} picture
  * @returns {Float32Array | null} 784 values from 0 (paper) to 255 (ink); null when there is no ink
  */
@@ -42,8 +43,8 @@ export function toMnist(picture) {
   const height = Math.max(1, Math.round(box.height * scale));
   const digit = shrink(picture, box, width, height);
   const middle = centreOfMass(digit, width);
-  const left = within(Math.round(SIDE / 2 - middle.x), SIDE - width);
-  const top = within(Math.round(SIDE / 2 - middle.y), SIDE - height);
+  const left = within(Math.round(MIDDLE - middle.x), SIDE - width);
+  const top = within(Math.round(MIDDLE - middle.y), SIDE - height);
   const darkest = digit.reduce((most, value) => Math.max(most, value), 0);
   const pixels = new Float32Array(SIDE * SIDE);
   digit.forEach((value, index) => {
@@ -89,16 +90,17 @@ function threshold(values) {
   const counts = new Array(256).fill(0);
   for (const value of values) counts[Math.round(value * 255)] += 1;
   const sum = counts.reduce((total, count, level) => total + count * level, 0);
-  let [below, sumBelow, best, mostApart] = [0, 0, 0, -1];
+  let [below, sumBelow, first, last, mostApart] = [0, 0, 0, 0, 0];
   counts.forEach((count, level) => {
     below += count;
     sumBelow += count * level;
     const above = values.length - below;
     if (below === 0 || above === 0) return;
     const apart = below * above * (sumBelow / below - (sum - sumBelow) / above) ** 2;
-    if (apart > mostApart) [best, mostApart] = [level, apart];
+    if (apart > mostApart) [first, last, mostApart] = [level, level, apart];
+    else if (apart === mostApart) last = level; // nothing in between: the middle of the gap is as good and safer
   });
-  return best / 255;
+  return (first + last) / 2 / 255;
 }
 
 /**
