@@ -27,7 +27,7 @@ from stack.parts.host_checks import free_ports
 from stack.parts.model import prepare as prepare_model
 from stack.parts.relay import lifecycle as relay
 from stack.parts.state import read_json
-from stack.settings import ROOT, Settings
+from stack.settings import ROOT, Settings, default_values
 from stack.tools.progress import silent
 
 STAGES = (
@@ -124,6 +124,7 @@ class OwnStack:
 
     Attributes:
         folder: the test's own, for state and for what the scripts say on standard error.
+        knobs: what the scripts find in their environment; at first all of `settings`.
         user: who runs the scripts; None: whoever runs the tests.
     """
 
@@ -133,7 +134,11 @@ class OwnStack:
     clone: Path = ROOT
     python: str = getattr(sys, "_base_executable", sys.executable)
     user: User | None = None
+    knobs: dict[str, str] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.knobs = {**self.settings.as_environment, "STATE_DIR": str(self.state.parent)}
 
     @property
     def project(self) -> str:
@@ -145,12 +150,16 @@ class OwnStack:
 
     def start(self, script: str, *arguments: str, **env: str) -> Run:
         """Start `scripts/SCRIPT.py`; ``env`` are knobs or other variables."""
+        return self.start_program(self.python, str(self.clone / "scripts" / f"{script}.py"), *arguments, **env)
+
+    def start_program(self, *argv: str, **env: str) -> Run:
+        """Start any program as the user in the clone."""
         err = (self.folder / f"stderr-{len(self.runs)}").open("w+", encoding="utf-8")
         who: dict[str, Any] = {}
         if self.user:
             who = {"user": self.user.uid, "group": self.user.gid, "extra_groups": self.user.groups, "umask": 0o022}
         process = subprocess.Popen(
-            [self.python, str(self.clone / "scripts" / f"{script}.py"), *arguments],
+            argv,
             cwd=self.clone,
             env={**self._environment(), **env},
             stdin=subprocess.DEVNULL,
@@ -232,9 +241,9 @@ class OwnStack:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _environment(self) -> Mapping[str, str]:
-        own = {**self.settings.as_environment, "STATE_DIR": str(self.state.parent)}
-        dropped = ("PYTHONPATH", "SUDO_UID", "SUDO_GID")
-        return {key: value for key, value in {**os.environ, **own}.items() if key not in dropped}
+        """This environment with the stack's knobs in place of the tests' own; nothing that leads to another clone."""
+        dropped = {*default_values(), "PYTHONPATH", "SUDO_UID", "SUDO_GID"}
+        return {**{key: value for key, value in os.environ.items() if key not in dropped}, **self.knobs}
 
 
 @contextmanager
