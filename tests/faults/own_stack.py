@@ -216,6 +216,13 @@ class OwnStack:
         door = relay.status(self.settings)
         return {"relay": door.pid if door else None, "foundry": foundry.status(self.settings).pid}
 
+    def ports(self) -> set[int]:
+        """Every port that its processes and containers listen on."""
+        ours = self.processes()
+        return {port for port, pid in listening().items() if pid in ours} | containers.published_ports(
+            self.settings, self.engine
+        )
+
     def nothing_half_done(self) -> None:
         """Assert that no file is half-written and no process but the two daemons is left."""
         drafts = [path.name for path in self.state.iterdir() if path.name.startswith(".") or "partial" in path.name]
@@ -282,13 +289,10 @@ def share_model(base: Settings, settings: Settings) -> None:
     link.symlink_to(model.directory, target_is_directory=True)
 
 
-def listening() -> set[tuple[str, int]]:
-    """Every TCP address of this machine on which somebody listens, as `ss -ltn` shows it."""
-    return {
-        (each.laddr.ip, each.laddr.port)
-        for each in psutil.net_connections("tcp")
-        if each.status == psutil.CONN_LISTEN and each.laddr
-    }
+def listening() -> dict[int, int | None]:
+    """Every TCP port of this machine that somebody listens on, as `ss -ltnp` shows it, with the process."""
+    connections = psutil.net_connections("tcp")
+    return {each.laddr.port: each.pid for each in connections if each.status == psutil.CONN_LISTEN and each.laddr}
 
 
 def json_of(ended: Ended) -> dict[str, Any]:
