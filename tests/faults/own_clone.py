@@ -34,6 +34,11 @@ class Clone:
     owner: User
     python: str
 
+    @property
+    def venv_python(self) -> str:
+        """The Python of its own environment."""
+        return str(self.folder / ".venv" / "bin" / "python")
+
 
 def nobody(*, may_use_docker: bool) -> User:
     """The user `nobody`, in the group of Docker's socket or not."""

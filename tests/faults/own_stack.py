@@ -89,6 +89,14 @@ class Run:
         else:
             self.process.send_signal(number)
 
+    def ends_within(self, seconds: float) -> bool:
+        """Give it that long to end; what it says meanwhile must fit into a pipe."""
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def end(self) -> Ended:
         """Wait for its end."""
         assert self.process.stdout is not None

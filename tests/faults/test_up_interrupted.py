@@ -33,7 +33,7 @@ def test_a_second_one_does_not_spoil_the_clean_up(stack: OwnStack) -> None:
     up = stack.start("up", "--yes")
     up.until("Foundry Local and its model ...")
     up.until("Model:")
-    for _ in range(5):
+    while not up.ends_within(seconds=0.05):  # somebody impatient
         up.tell(signal.SIGINT, group=True)
     quiet_end(up.end(), 130)
     assert not stack.processes()
@@ -62,9 +62,7 @@ def test_before_it_is_at_work_it_just_ends(stack: OwnStack) -> None:
 def test_twice_at_a_stage_and_the_next_one_ends_green(stack: OwnStack, stage: str) -> None:
     up = stack.start("up", "--yes")
     up.until(f"{stage} ...")
-    up.tell(signal.SIGINT, group=True)
-    time.sleep(0.2)  # what a second key press takes
-    if up.process.poll() is None:
+    while not up.ends_within(seconds=0.2):
         up.tell(signal.SIGINT, group=True)
     quiet_end(up.end(), 130)
     stack.nothing_half_done()
@@ -82,8 +80,7 @@ def test_at_random_moments(stack: OwnStack) -> None:
     for number in range(MOMENTS):
         up = stack.start("up", "--yes")
         up.until_inside()
-        time.sleep(chance.uniform(0, whole))
-        if up.process.poll() is None:
+        if not up.ends_within(chance.uniform(0, whole)):
             up.tell(signal.SIGINT, group=number % 2 == 0)
         ended = up.end()
         if ended.code not in GREEN:

@@ -141,5 +141,10 @@ def test_byte_order_mark_and_crlf_are_read_alike_by_compose_and_the_scripts(stac
     assert config["name"] == stack.project
     assert config["services"]["gateway"]["ports"][0]["published"] == str(port)
     assert config["services"]["chainlit"]["environment"]["SYSTEM_PROMPT"] == "Be brief."
-    report = json_of(stack.run("probe", "--json", "--only", "container"))
-    assert stack.project in report["checks"][0]["evidence"] + report["checks"][0]["fix"]
+    code = "from stack.settings import load; print(load().model_dump_json())"
+    read = json_of(stack.start_program(clone.venv_python, "-c", code, PYTHONPATH=f"{clone.folder}/scripts").end())
+    assert (read["compose_project_name"], read["chainlit_port"], read["system_prompt"]) == (
+        stack.project,
+        port,
+        "Be brief.",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import pytest
 from fakes.waiting import wait_until
 from stack.reports.errors import guarded
 from stack.tools import interrupts
+from stack.tools.async_work import run_async
 from stack.tools.process import stream
 
 # As `docker` 20.10 treats its plugins: it waits for its child and does not pass on what it is told.
@@ -77,3 +79,21 @@ def test_a_script_that_was_told_to_ignore_ctrl_c_does() -> None:
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_asynchronous_work_is_cancelled_and_cleans_up_whatever_else_comes(capfd: pytest.CaptureFixture[str]) -> None:
+    cleaned = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0)
+            cleaned.append(True)
+
+    with interrupts.raised(), pytest.raises(interrupts.Terminated):
+        run_async(work())
+    assert cleaned
+    assert capfd.readouterr().err == ""
