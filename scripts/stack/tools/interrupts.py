@@ -54,7 +54,7 @@ def end_at_once() -> None:
         os._exit(128 + number)
 
     _handle_by(end)
-    atexit.register(hold_back)
+    atexit.register(_handle_by, signal.SIG_IGN)
     if _HAVE_MASKS:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
 
