@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     @property
     def as_environment(self) -> dict[str, str]:
         """The knobs as `docker compose` wants to see them: so what compose uses is what the scripts read."""
-        return {name.upper(): str(value) for name, value in self.model_dump().items()}
+        return {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
 
 
 def load() -> Settings:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from faults.links import Links
+from faults.own_stack import OwnStack, own_stack
 from stack.settings import Settings, load
 from stack.tools.docker_engine import client
 
@@ -17,3 +21,10 @@ def settings() -> Settings:
 @pytest.fixture(scope="session")
 def links(settings: Settings) -> Links:
     return Links(settings, client())
+
+
+@pytest.fixture
+def stack(settings: Settings, tmp_path: Path) -> Iterator[OwnStack]:
+    """A stack of the test's own that does not exist yet; whatever becomes of it is gone afterwards."""
+    with own_stack(settings, client(), tmp_path) as own:
+        yield own

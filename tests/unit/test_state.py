@@ -1,6 +1,7 @@
 """State files are whole and private, and a daemon is known by pid and start time."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -87,6 +88,20 @@ def test_one_that_does_not_listen_is_killed(daemon: Callable[[str], tuple[int, f
     pid, started = daemon(STUBBORN)
     assert state.stop_process(pid, started, 0.2) is True
     assert not psutil.pid_exists(pid)
+
+
+def test_one_whose_parent_does_not_look_after_it_has_ended_too() -> None:
+    careless = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", careless], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        began = time.monotonic()
+        assert state.stop_process(pid, state.process_started(pid), 20) is True
+        assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        assert time.monotonic() - began < 10
+        parent.communicate("")
 
 
 @pytest.mark.parametrize(

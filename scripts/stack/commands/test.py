@@ -60,7 +60,7 @@ def _run() -> int:
 @contextmanager
 def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
     """A green stack under a project name and on ports of its own, and everything gone again afterwards."""
-    with stages.stage("Docker Engine") as progress:
+    with stages.stage("Docker Engine for the tests") as progress:
         engine = ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
     try:
         os.environ.update(_own_knobs())

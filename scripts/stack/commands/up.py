@@ -45,8 +45,12 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
             ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
         engine = client()
         with stages.stage("Room and free ports"):
-            doors = _relay_addresses(settings, engine, foundry.find(settings))
+            users_own = foundry.find(settings)
+            doors = _relay_addresses(settings, engine, users_own)
             _check_host(settings, engine, doors)
+        if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
+            with stages.stage("System library for Foundry Local") as progress:
+                foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
         with stages.stage("Base images") as progress:
             bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
             settings = _with_build_inputs(settings, bases)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import psutil
 from stack.tools.errors import StackError
 from stack.tools.user import hand_over
 
+KILL_SECONDS = 10.0
+POLL_SECONDS = 0.05
 CLOCK_STEP = 2.0  # seconds; the wall clock, and every start time with it, may be corrected while a daemon runs
 
 
@@ -93,15 +97,26 @@ def stop_process(pid: int, started: float, grace_seconds: float) -> bool:
     process = _find(pid, started)
     if process is None:
         return False
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.terminate()
-        process.wait(timeout=grace_seconds)
-    except psutil.NoSuchProcess:
-        pass
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=10)
+    if not _ends_within(process, grace_seconds):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+        _ends_within(process, KILL_SECONDS)
     return True
+
+
+def _ends_within(process: psutil.Process, seconds: float) -> bool:
+    """Wait for its end. A zombie has ended: who started it (a test run, say) need not have looked after it yet."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with suppress(psutil.TimeoutExpired):
+            process.wait(timeout=POLL_SECONDS)
+            return True
+        with suppress(psutil.NoSuchProcess):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+    return False
 
 
 def _find(pid: int, started: float) -> psutil.Process | None:

@@ -6,10 +6,10 @@ they stand on; the rest also needs the Docker SDK and the host's files.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from stack.probes.report import Check, Layer, Report, Status
+from stack.tools.async_work import run_async
 
 if TYPE_CHECKING:
     from stack.probes.schedule import OnCheck
@@ -26,4 +26,4 @@ def run(settings: Settings, only: Layer | None = None, on_check: OnCheck | None 
     """
     from stack.probes.on_host import probe  # noqa: PLC0415  (whoever only asks over HTTP has no Docker SDK)
 
-    return asyncio.run(probe(settings, only, on_check))
+    return run_async(probe(settings, only, on_check))

@@ -58,7 +58,7 @@ async def converse(url: str, question: str = QUESTION, *, cookie: str | None = N
         TimeoutError: it took the connection and then said nothing.
     """
     session = _Session(question)
-    page = socketio.AsyncClient(reconnection=False)
+    page = socketio.AsyncClient(reconnection=False, handle_sigint=False)  # Ctrl-C is the command's to handle
     page.on("*", session.on_event)
     page.on("disconnect", session.on_disconnect)
     try:

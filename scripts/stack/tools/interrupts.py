@@ -6,11 +6,12 @@ Three times in a script's life: between two programs they are held back (`hold_b
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -32,6 +33,11 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
     return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
+def as_exception(number: int) -> KeyboardInterrupt:
+    """What a signal is raised as."""
+    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+
+
 def hold_back() -> None:
     """Let interrupts wait, over an `exec` too, until `end_at_once`: a starting Python shows them as tracebacks."""
     if _HAVE_MASKS:
@@ -39,25 +45,34 @@ def hold_back() -> None:
 
 
 def end_at_once() -> None:
-    """From now on an interrupt ends the process, with the exit code for it and not a word; nothing is begun yet."""
+    """From now on an interrupt ends the process, with the exit code for it and not a word; nothing is begun yet.
+
+    And when all is done, none changes the exit code any more.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         os._exit(128 + number)
 
     _handle_by(end)
+    atexit.register(_handle_by, signal.SIG_IGN)
     if _HAVE_MASKS:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """While the block runs, an interrupt raises KeyboardInterrupt or Terminated; but not in the clean-up after one."""
-    before = _handle_by(_raise)
+def handled_by(handler: Handler) -> Iterator[None]:
+    """While the block runs, the handler gets them; not those we were told to ignore (`nohup`, a background job)."""
+    before = _handle_by(handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+def raised() -> AbstractContextManager[None]:
+    """While the block runs, an interrupt raises KeyboardInterrupt or Terminated; but not in the clean-up after one."""
+    return handled_by(_raise)
 
 
 @contextmanager
@@ -77,7 +92,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     if _late is not None:
         _late.append(number)
     elif not _is_cleaning_up():
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise as_exception(number)
 
 
 def _is_cleaning_up() -> bool:
@@ -89,7 +104,6 @@ def _is_cleaning_up() -> bool:
 
 
 def _handle_by(handler: Handler) -> Mapping[signal.Signals, Handler]:
-    """Install the handler, except for signals that we were told to ignore (`nohup`, a script's background job)."""
     before = {number: signal.getsignal(number) for number in NUMBERS}
     heard = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
     for number in heard:

@@ -134,8 +134,8 @@ class VirtualEnvironment:
     def _make_empty(self) -> None:
         self.folder.mkdir(exist_ok=True)
         (self.folder / MARK).write_text("scripts/stack/bootstrap.py makes and removes this folder.\n", encoding="utf-8")
-        with elapsed(f"Making a Python environment in {self.folder}"):
-            made = run([sys.executable, "-m", "venv", str(self.folder)])
+        with elapsed(f"Making a Python environment in {self.folder}"), self._own_temporary_files() as env:
+            made = run([sys.executable, "-m", "venv", str(self.folder)], env=env)
         if made.code != 0:
             raise _no_environment(made)
 
@@ -143,15 +143,26 @@ class VirtualEnvironment:
         self.discard()
         total = sum(len(re.findall(r"^[\w.-]+==", lock.read_text(), re.MULTILINE)) for lock in self.locks)
         files = [part for lock in self.locks for part in ("-r", str(lock))]
-        with elapsed(f"Installing its Python packages ({', '.join(_short(lock) for lock in self.locks)})") as progress:
+        title = f"Installing its Python packages ({', '.join(_short(lock) for lock in self.locks)})"
+        with elapsed(title) as progress, self._own_temporary_files() as env:
             done = stream(
                 [str(self.python), *PIP, *files],
                 _PipLines(total, progress),
-                env={"PIP_USER": "0"},
+                env={"PIP_USER": "0", **env},
                 keep_open=[] if lock is None else [lock],
             )
         if done.code != 0:
             raise _no_packages(done)
+
+    @contextmanager
+    def _own_temporary_files(self) -> Iterator[dict[str, str]]:
+        """The environment that keeps temporary files in here, so that an interrupted pip leaves nothing elsewhere."""
+        folder = self.folder / "tmp"
+        folder.mkdir(exist_ok=True)
+        try:
+            yield {"TMPDIR": str(folder)}
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _hand_to_user(self) -> None:
         uid, gid = run_as()

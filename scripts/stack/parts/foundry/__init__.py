@@ -6,5 +6,16 @@ Which one is in use stands in `foundry.json` in the state folder (`record`), whe
 
 from stack.parts.foundry.discover import Found, find
 from stack.parts.foundry.lifecycle import Foundry, FoundryStatus, ensure, status, stop
+from stack.parts.foundry.system_library import install_system_library, system_library_is_missing
 
-__all__ = ["Found", "Foundry", "FoundryStatus", "ensure", "find", "status", "stop"]
+__all__ = [
+    "Found",
+    "Foundry",
+    "FoundryStatus",
+    "ensure",
+    "find",
+    "install_system_library",
+    "status",
+    "stop",
+    "system_library_is_missing",
+]

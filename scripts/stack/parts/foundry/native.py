@@ -1,4 +1,4 @@
-"""What the native runtime's processes need from the machine: an environment, folders, a system library."""
+"""What the native runtime's processes need from the machine: an environment and folders; and what one lacked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from stack.parts.foundry.system_library import system_library_error
 from stack.parts.state import private_folder
 from stack.settings import Settings
 from stack.tools.errors import StackError
@@ -23,7 +24,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment(settings: Settings, *, may_go_out: bool) -> dict[str, str]:
-    """For `command`: no proxy for loopback, and the small databases that the runtime writes not in the user's home.
+    """For `command`: no proxy for loopback, and what the runtime writes neither in the user's home nor in /tmp.
 
     Args:
         may_go_out: False sends whatever the runtime wants from outside to a proxy that is not there. Its telemetry
@@ -31,8 +32,11 @@ def environment(settings: Settings, *, may_go_out: bool) -> dict[str, str]:
     """
     direct = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), "127.0.0.1,localhost"]))
     ways_out = {} if may_go_out else dict.fromkeys(PROXY_KNOBS, NOWHERE)
-    cache = str(data_folder(settings) / "cache")
-    return {"PYTHONPATH": str(SCRIPTS), "XDG_CACHE_HOME": cache, "NO_PROXY": direct, "no_proxy": direct, **ways_out}
+    data = data_folder(settings)
+    temporary = data / "tmp"
+    private_folder(temporary)
+    own_folders = {"XDG_CACHE_HOME": str(data / "cache"), "TMPDIR": str(temporary)}
+    return {"PYTHONPATH": str(SCRIPTS), **own_folders, "NO_PROXY": direct, "no_proxy": direct, **ways_out}
 
 
 def data_folder(settings: Settings) -> Path:
@@ -46,13 +50,4 @@ def data_folder(settings: Settings) -> Path:
 def missing_library(output: str) -> StackError | None:
     """What to say when the output of such a process shows that a system library is missing."""
     found = _MISSING.search(output)
-    if found is None:
-        return None
-    library = found["library"]
-    known = library.startswith("libatomic.")
-    return StackError(
-        f"Foundry Local needs the system library {library}, which is not installed.",
-        fix="sudo apt-get install libatomic1" if known else f"Install the package of your system that has {library}.",
-        cause="system-library-missing",
-        exit_code=2,
-    )
+    return system_library_error(found["library"]) if found else None

@@ -21,6 +21,7 @@ from stack.tools.errors import StackError
 from stack.tools.process import spawn_daemon
 from stack.tools.user import run_as
 
+MODULE = "stack.parts.relay.server"
 SCRIPTS = Path(__file__).resolve().parents[3]
 START_SECONDS = 15
 STOP_SECONDS = 5
@@ -57,9 +58,15 @@ def start(settings: Settings, listen: Sequence[str], token_file: Path | None = N
 
 
 def stop(settings: Settings) -> bool:
-    """End this project's relay; returns whether one was running."""
+    """End this project's relay, also one that no file tells of; returns whether one was running."""
     running = status(settings)
     stopped = running is not None and state.stop_process(running.pid, running.started, STOP_SECONDS)
+    for process in psutil.process_iter():  # one whose `up` was killed before it had signed in
+        try:
+            if _is_relay_of(settings, process.cmdline()):
+                stopped = state.stop_process(process.pid, process.create_time(), STOP_SECONDS) or stopped
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
     _state_file(settings).unlink(missing_ok=True)
     return stopped
 
@@ -97,11 +104,15 @@ def code_version() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def _is_relay_of(settings: Settings, argv: Sequence[str]) -> bool:
+    return MODULE in argv and str(_state_file(settings)) in argv
+
+
 def _start_new(settings: Settings, listen: Sequence[str], token_file: Path) -> Relay:
     state.private_folder(settings.state)
     uid, gid = run_as()
     log = settings.state / "relay.log"
-    argv = [sys.executable, "-m", "stack.parts.relay.server"]
+    argv = [sys.executable, "-m", MODULE]
     for address in listen:
         argv += ["--listen", address]
     argv += ["--token-file", str(token_file), "--upstream-file", str(settings.state / "foundry.json")]

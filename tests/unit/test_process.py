@@ -1,0 +1,99 @@
+"""Programs that are started: nothing of them is left when the work with them is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import psutil
+import pytest
+
+from fakes.waiting import wait_until
+from stack.reports.errors import guarded
+from stack.tools import interrupts
+from stack.tools.async_work import run_async
+from stack.tools.process import stream
+
+# As `docker` 20.10 treats its plugins: it waits for its child and does not pass on what it is told.
+DEAF_PARENT = """
+import signal, subprocess
+child = subprocess.Popen(["sleep", "60"])
+signal.signal(signal.SIGTERM, lambda *_: None)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_an_interrupted_group_ends_as_a_whole() -> None:
+    seen: list[int] = []
+
+    def interrupt(line: str) -> None:
+        seen.append(int(line))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stream([sys.executable, "-c", DEAF_PARENT], interrupt, own_group=True)
+    (grandchild,) = seen
+    wait_until(lambda: not psutil.pid_exists(grandchild) or is_zombie(grandchild), seconds=5)
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_what_comes_in_the_middle_of_a_step_is_raised_after_it() -> None:
+    done = []
+    with interrupts.raised(), pytest.raises(interrupts.Terminated), interrupts.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("the step")
+    assert done
+
+
+def test_a_clean_up_is_not_interrupted_and_the_first_interrupt_counts() -> None:
+    cleaned = []
+
+    def main() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            try:
+                raise ValueError
+            except ValueError:
+                os.kill(os.getpid(), signal.SIGINT)
+            cleaned.append(True)
+        return 0
+
+    assert guarded(main) == 143
+    assert cleaned
+
+
+def test_a_script_that_was_told_to_ignore_ctrl_c_does() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts.raised():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_asynchronous_work_is_cancelled_and_cleans_up_whatever_else_comes(capfd: pytest.CaptureFixture[str]) -> None:
+    cleaned = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.gather(asyncio.sleep(60), asyncio.sleep(60))
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0)
+            cleaned.append(True)
+
+    with interrupts.raised(), pytest.raises(interrupts.Terminated):
+        run_async(work())
+    assert cleaned
+    assert capfd.readouterr().err == ""
