@@ -67,6 +67,18 @@ def demo_address() -> str:
 
 
 @pytest.fixture
+def screenshot(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Page, str], None]:
+    """Take a screenshot of the whole page; they land in the folder named by SCREENSHOTS, or in the test's own."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, name: str) -> None:
+        page.screenshot(path=folder / f"{request.node.originalname}-{name}.png", full_page=True)
+
+    return take
+
+
+@pytest.fixture
 def look(page: Page, request: pytest.FixtureRequest, tmp_path: Path) -> Look:
     """Take a screenshot: ``look("stopped")``. They land in the folder named by SCREENSHOTS, or in the test's own."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)

@@ -1,5 +1,8 @@
 // The graphics processor as the browser offers it: whether there is one, its name, and whether it was really used.
 
+/** @type {GPURequestAdapterOptions} */
+const WANTED = { powerPreference: "high-performance" };
+
 /** @typedef {{ adapter: GPUAdapter, name: string } | { adapter: null, why: string }} Found */
 
 /**
@@ -10,11 +13,14 @@
 export async function findAdapter(gpu) {
   if (!gpu) return { adapter: null, why: "this browser has no WebGPU, or has it switched off" };
   try {
-    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+    const trial = await gpu.requestAdapter(WANTED);
+    const device = await trial?.requestDevice(); // where that fails, ONNX Runtime would wait for ever
+    device?.destroy();
+    const adapter = await gpu.requestAdapter(WANTED); // an adapter gives one device only
     if (adapter) return { adapter, name: nameOf(adapter.info) };
     return { adapter: null, why: "this browser knows WebGPU but found no graphics processor that it may use" };
   } catch (error) {
-    return { adapter: null, why: `asking for a graphics processor failed (${String(error)})` };
+    return { adapter: null, why: `the graphics processor can't be used (${String(error)})` };
   }
 }
 

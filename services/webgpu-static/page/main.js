@@ -140,8 +140,8 @@ function nameOf({ provider }) {
 
 /** Say what really ran: of WebGPU only that counts as a run for which work was handed to the graphics processor. */
 function showWhatRuns() {
-  const said = inUse.map((recogniser) => {
-    if (recogniser.provider === "wasm") return `It runs on ${nameOf(recogniser)}.`;
+  const said = inUse.map((recogniser, index) => {
+    if (recogniser.provider === "wasm") return `It ${index > 0 ? "also runs" : "runs"} on ${nameOf(recogniser)}.`;
     const adapter = machine?.found.adapter ? machine.found.name : "";
     const times = recogniser.submissionsOfLastRun;
     if (times === 0) return `WebGPU (${adapter}) was chosen, but no work reached it: wasm ran instead.`;

@@ -19,7 +19,8 @@ const NOISE = 0.35; // of the threshold between paper and ink: less than that is
  * @returns {Picture | null} null when there is no ink
  */
 export function inkOf(rgba, width, height) {
-  const grey = Float32Array.from({ length: width * height }, (_, pixel) => brightness(rgba, pixel * 4));
+  const grey = new Float32Array(width * height);
+  for (let pixel = 0; pixel < grey.length; pixel += 1) grey[pixel] = brightness(rgba, pixel * 4);
   const paper = median(border(grey, width, height));
   const direction = paper >= 0.5 ? -1 : 1;
   const ink = grey.map((value) => Math.max(0, (value - paper) * direction));
@@ -60,9 +61,16 @@ export function toMnist(picture) {
  * @returns {number} from 0, black, to 1, white; what is transparent lies on white
  */
 function brightness(rgba, at) {
-  const [red = 0, green = 0, blue = 0, alpha = 0] = rgba.subarray(at, at + 4);
-  const opacity = alpha / 255;
-  return ((0.299 * red + 0.587 * green + 0.114 * blue) / 255) * opacity + 1 - opacity;
+  const opacity = part(rgba, at + 3);
+  return (0.299 * part(rgba, at) + 0.587 * part(rgba, at + 1) + 0.114 * part(rgba, at + 2)) * opacity + 1 - opacity;
+}
+
+/**
+ * @param {Uint8ClampedArray} rgba
+ * @param {number} at
+ */
+function part(rgba, at) {
+  return (rgba[at] ?? 0) / 255;
 }
 
 /**
@@ -71,10 +79,9 @@ function brightness(rgba, at) {
  * @param {number} height
  */
 function border(grey, width, height) {
-  return grey.filter((_, pixel) => {
-    const [x, y] = [pixel % width, Math.floor(pixel / width)];
-    return x === 0 || y === 0 || x === width - 1 || y === height - 1;
-  });
+  const rows = Array.from({ length: height }, (_, y) => grey.subarray(y * width, (y + 1) * width));
+  const sides = rows.flatMap((row) => [row[0] ?? 1, row.at(-1) ?? 1]);
+  return Float32Array.from([...(rows[0] ?? []), ...(rows.at(-1) ?? []), ...sides]);
 }
 
 /** @param {Float32Array} values */
@@ -109,12 +116,15 @@ function threshold(values) {
  */
 function inkedPart({ ink, width }) {
   let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
-  ink.forEach((value, pixel) => {
-    if (value === 0) return;
-    const [x, y] = [pixel % width, Math.floor(pixel / width)];
-    [left, right] = [Math.min(left, x), Math.max(right, x)];
-    [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
-  });
+  for (let pixel = 0; pixel < ink.length; pixel += 1) {
+    if (ink[pixel] === 0) continue;
+    const x = pixel % width;
+    const y = Math.floor(pixel / width);
+    left = Math.min(left, x);
+    right = Math.max(right, x);
+    top = Math.min(top, y);
+    bottom = Math.max(bottom, y);
+  }
   return left > right ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
 }
 

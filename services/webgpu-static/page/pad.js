@@ -1,6 +1,7 @@
 // The paper: drawn on with a mouse, a finger, a pen, or the keyboard.
 
 const PEN = 40; // pixels of the canvas, which has 560: about as thick as MNIST's
+const READ_AT = 280; // pixels: fine enough for 28, and four times quicker than all 560
 const STEP = 20; // pixels that one press of an arrow key moves the pen
 const ARROWS = new Map([
   ["ArrowLeft", [-STEP, 0]],
@@ -19,9 +20,10 @@ export class Pad extends EventTarget {
     super();
     this.canvas = canvas;
     this.cursor = cursor;
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    if (!context) throw new Error("This browser has no canvas.");
-    this.context = context;
+    this.context = contextOf(canvas);
+    const copy = document.createElement("canvas");
+    copy.width = copy.height = READ_AT;
+    this.copy = contextOf(copy);
     this.isEmpty = true;
     this.isPenDown = false;
     this.pen = { x: canvas.width / 2, y: canvas.height / 4 };
@@ -36,9 +38,11 @@ export class Pad extends EventTarget {
     canvas.addEventListener("blur", () => this.#lift());
   }
 
-  /** Everything on the paper: black ink on nothing. */
+  /** Everything on the paper: black ink on nothing, at the size that it is read at. */
   get pixels() {
-    return this.context.getImageData(0, 0, this.canvas.width, this.canvas.height);
+    this.copy.clearRect(0, 0, READ_AT, READ_AT);
+    this.copy.drawImage(this.canvas, 0, 0, READ_AT, READ_AT);
+    return this.copy.getImageData(0, 0, READ_AT, READ_AT);
   }
 
   /** Take a new sheet. */
@@ -159,6 +163,13 @@ export class Pad extends EventTarget {
   #say(text) {
     this.dispatchEvent(new CustomEvent("say", { detail: text }));
   }
+}
+
+/** @param {HTMLCanvasElement} canvas */
+function contextOf(canvas) {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error("This browser can't draw.");
+  return context;
 }
 
 /**

@@ -14,12 +14,16 @@ export function startPictures(pad, samples) {
   const file = byId("file", HTMLInputElement);
   const paper = byId("paper", HTMLElement);
   let next = 0;
+  let newest = 0;
 
   /** @param {() => Promise<import("./normalise.js").Picture>} bring */
   async function lay(bring) {
+    newest += 1;
+    const mine = newest;
     problem.hidden = true;
     try {
-      pad.show(await bring());
+      const picture = await bring();
+      if (mine === newest) pad.show(picture); // else another one was brought in the meantime
     } catch (error) {
       problem.textContent = inWords(error);
       problem.hidden = false;

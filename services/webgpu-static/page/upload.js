@@ -23,29 +23,8 @@ export async function readPicture(file) {
     const size = Math.round(file.size / 1e6);
     throw new Problem(`${name} has ${size} MB; up to ${MOST_MEGABYTES} MB work. Make it smaller first.`, "too-many-bytes");
   }
-  const address = URL.createObjectURL(file);
-  try {
-    return await decode(address, name, kind.name);
-  } finally {
-    URL.revokeObjectURL(address);
-  }
-}
-
-/**
- * @param {string} address
- * @param {string} name
- * @param {string} kind
- */
-async function decode(address, name, kind) {
-  const image = new Image();
-  await new Promise((resolve, reject) => {
-    image.onload = resolve;
-    image.onerror = () => {
-      reject(new Problem(`${name} begins like a ${kind} picture, but the rest can't be read.`, "broken-picture"));
-    };
-    image.src = address;
-  });
-  const { naturalWidth: width, naturalHeight: height } = image; // known now; the pixels are only decoded when drawn
+  const broken = new Problem(`${name} begins like a ${kind.name} picture, but the rest can't be read.`, "broken-picture");
+  const { width, height } = await sizeOf(file).catch(() => Promise.reject(broken));
   const megapixels = (width * height) / 1e6;
   if (megapixels > MOST_MEGAPIXELS) {
     throw new Problem(
@@ -53,13 +32,41 @@ async function decode(address, name, kind) {
       "too-many-pixels",
     );
   }
-  const scale = Math.min(1, LOOKED_AT / Math.max(width, height));
+  // Unlike an image element, this refuses a picture that is cut off instead of showing it as far as it goes.
+  const bitmap = await createImageBitmap(file).catch(() => Promise.reject(broken));
+  return reduced(bitmap);
+}
+
+/**
+ * The picture's size, known once its head is read: the pixels are only decoded when they are drawn.
+ * @param {Blob} file
+ * @returns {Promise<{ width: number, height: number }>}
+ */
+async function sizeOf(file) {
+  const address = URL.createObjectURL(file);
+  try {
+    const image = new Image();
+    await new Promise((resolve, reject) => {
+      image.onload = resolve;
+      image.onerror = reject;
+      image.src = address;
+    });
+    return { width: image.naturalWidth, height: image.naturalHeight };
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+}
+
+/** @param {ImageBitmap} bitmap */
+function reduced(bitmap) {
+  const scale = Math.min(1, LOOKED_AT / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) throw new Problem("This browser can't draw pictures.", "no-canvas");
   context.imageSmoothingQuality = "high";
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }

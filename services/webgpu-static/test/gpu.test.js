@@ -21,10 +21,12 @@ test("why there is no adapter is said", async () => {
     findAdapter(undefined),
     findAdapter(browserWith(async () => null)),
     findAdapter(browserWith(() => Promise.reject(new Error("lost")))),
+    findAdapter(browserWith(async () => ({ requestDevice: () => Promise.reject(new Error("no memory")) }))),
   ]);
-  assert.deepEqual(reasons.map(({ adapter }) => adapter), [null, null, null]);
+  assert.deepEqual(reasons.map(({ adapter }) => adapter), [null, null, null, null]);
   const said = reasons.map((found) => ("why" in found ? found.why : ""));
   assert.match(said[0] ?? "", /no WebGPU/);
   assert.match(said[1] ?? "", /found no graphics processor/);
   assert.match(said[2] ?? "", /lost/);
+  assert.match(said[3] ?? "", /no memory/);
 });
