@@ -21,7 +21,8 @@ from stack.settings import Settings
 from stack.tools import docker_engine
 
 INIT, GATEWAY, CHAINLIT, OPEN_WEBUI = "init", "gateway", "chainlit", "open-webui"
-SERVICES = (INIT, GATEWAY, CHAINLIT, OPEN_WEBUI)
+WEBGPU_STATIC = "webgpu-static"
+SERVICES = (INIT, GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
 MODEL_SERVER_INSIDE = "http://host.docker.internal:51211"  # as every front end knows it, whatever FOUNDRY_PORT is
 ENGINE_SECONDS = 30.0
 ONE_OFF = "com.docker.compose.oneoff"  # a `docker compose run` is none of the services
@@ -57,6 +58,11 @@ class Running:
     def open_webui_page(self) -> str:
         """Open WebUI's address, as the browser knows it."""
         return f"http://127.0.0.1:{self.settings.open_webui_port}"
+
+    @property
+    def webgpu_page(self) -> str:
+        """The WebGPU demo's address, as the browser knows it."""
+        return f"http://127.0.0.1:{self.settings.webgpu_port}"
 
     @property
     def foundry_file(self) -> Mapping[str, Any]:
