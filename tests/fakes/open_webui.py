@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from stack.probes import open_webui
 from stack.probes.chat import Conversation
 from stack.settings import Settings
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -29,13 +32,13 @@ class Person:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the page's own interface; its JSON."""
-        answer: httpx.Response = asyncio.run(self._call(method, path, body))
+        answer: httpx.Response = _finish(self._call(method, path, body))
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
         return answer.json()
 
     def status(self, method: str, path: str, body: Any = None) -> int:
         """The same, where it may be refused."""
-        return int(asyncio.run(self._call(method, path, body)).status_code)
+        return int(_finish(self._call(method, path, body)).status_code)
 
     def models(self) -> list[str]:
         """What can be chosen."""
@@ -49,7 +52,7 @@ class Person:
                 user = await self._signed_in(http)
                 return await open_webui.converse(user, (await user.models())[0], question, keep=keep)
 
-        return asyncio.run(converse())
+        return _finish(converse())
 
     async def _call(self, method: str, path: str, body: Any) -> httpx.Response:
         async with self._http() as http:
@@ -74,6 +77,12 @@ def second_person(admin: Person) -> Iterator[Person]:
         yield person
     finally:
         admin.call("DELETE", f"/api/v1/users/{added['id']}")
+
+
+def _finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Its result; in a thread, because Playwright keeps a loop running in the one that asks."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work)).result()
 
 
 def completions(settings: Settings) -> int:
