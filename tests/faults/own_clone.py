@@ -10,8 +10,10 @@ import stat
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -82,11 +84,10 @@ def _open_to_all(path: Path) -> bool:
     return path.exists() and all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
 
 
-def open_folder(name: str) -> Iterator[Path]:
-    """A new folder in /tmp that other users may pass through, unlike pytest's; gone afterwards."""
-    folder = Path("/tmp") / name
-    folder.mkdir()
-    try:
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder that other users may pass through, unlike pytest's; gone afterwards."""
+    with TemporaryDirectory(prefix="foundry-stack-test-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -21,9 +21,10 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as a
 
 
 @pytest.fixture
-def folder(stack: OwnStack) -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     """A folder that other users may enter, for clones and state."""
-    yield from open_folder(stack.project)
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -27,14 +27,12 @@ pytestmark = [
 @pytest.fixture
 def users(settings: Settings, tmp_path: Path) -> Iterator[OwnStack]:
     """A stack in a clone that belongs to a user who may use Docker; run by that user."""
-    with own_stack(settings, client(), tmp_path) as stack:
-        for folder in open_folder(stack.project):
-            user = nobody(may_use_docker=True)
-            clone = make_clone(folder / "clone", user)
-            stack.clone, stack.python, stack.user = clone.folder, clone.python, user
-            move_state(stack, settings, clone.folder / ".state")
-            yield stack
-            stack.clear_away()
+    with open_folder() as folder, own_stack(settings, client(), tmp_path) as stack:
+        user = nobody(may_use_docker=True)
+        clone = make_clone(folder / "clone", user)
+        stack.clone, stack.python, stack.user = clone.folder, clone.python, user
+        move_state(stack, settings, clone.folder / ".state")
+        yield stack
 
 
 def move_state(stack: OwnStack, base: Settings, to: Path) -> None:

@@ -89,6 +89,7 @@ def test_an_image_that_is_here_needs_no_registry(settings: Settings, registry: s
     assert steps == []
 
 
+@pytest.mark.full
 def test_made_from_packages_where_no_registry_answers(settings: Settings, engine: DockerClient, made_name: str) -> None:
     news: list[str] = []
     unreachable = wanting(settings, f"127.0.0.1:{free_ports(1)[0]}/{NAME}")

@@ -13,6 +13,7 @@ from stack.parts.foundry.choose import Choice
 from stack.parts.foundry.native import command, data_folder, environment, missing_library
 from stack.parts.foundry.record import Record
 from stack.settings import Settings
+from stack.tools import interrupts
 from stack.tools.errors import StackError
 from stack.tools.process import spawn_daemon
 from stack.tools.progress import Progress
@@ -45,13 +46,16 @@ def start(settings: Settings, choice: Choice, progress: Progress) -> Record:
     argv += ["--catalog", choice.catalog, "--catalog-url", settings.catalog_url]
     uid, gid = run_as()
     env = environment(settings, may_go_out=choice.catalog == "public")
-    pid = spawn_daemon(argv, log, env=env, uid=uid, gid=gid)
-    started = state.process_started(pid)
+    spawned: tuple[int, float] | None = None
     try:
+        with interrupts.deferred():
+            pid = spawn_daemon(argv, log, env=env, uid=uid, gid=gid)
+            spawned = pid, state.process_started(pid)
         return _wait_until_ready(settings, pid, choice, progress, log_began)
     except BaseException:
-        state.stop_process(pid, started, STOP_SECONDS)
-        record.forget(settings.state, pid)
+        if spawned:
+            state.stop_process(*spawned, STOP_SECONDS)
+            record.forget(settings.state, spawned[0])
         raise
 
 

@@ -17,6 +17,7 @@ from stack.parts.relay.headers import VIA
 from stack.parts.relay.rules import Door
 from stack.parts.relay.server import ADDRESS_TAKEN
 from stack.settings import Settings
+from stack.tools import interrupts
 from stack.tools.errors import StackError
 from stack.tools.process import spawn_daemon
 from stack.tools.user import run_as
@@ -117,14 +118,17 @@ def _start_new(settings: Settings, listen: Sequence[str], token_file: Path) -> R
         argv += ["--listen", address]
     argv += ["--token-file", str(token_file), "--upstream-file", str(settings.state / "foundry.json")]
     argv += ["--state-file", str(_state_file(settings)), "--log-file", str(log), "--code", code_version()]
-    pid = spawn_daemon(argv, log, env={"PYTHONPATH": str(SCRIPTS)}, uid=uid, gid=gid)
-    started = state.process_started(pid)
+    spawned: tuple[int, float] | None = None
     try:
+        with interrupts.deferred():
+            pid = spawn_daemon(argv, log, env={"PYTHONPATH": str(SCRIPTS)}, uid=uid, gid=gid)
+            spawned = pid, state.process_started(pid)
         relay = _wait_until_it_listens(settings, pid, listen)
         if not all(map(answers, listen)):
             raise _not_started(settings, "it listens, but does not answer")
     except BaseException:
-        state.stop_process(pid, started, STOP_SECONDS)
+        if spawned:
+            state.stop_process(*spawned, STOP_SECONDS)
         raise
     return relay
 
