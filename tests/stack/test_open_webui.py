@@ -102,6 +102,10 @@ def test_one_message_is_one_completion(settings: Settings, somebody: Person) -> 
     assert seen.ended
     (chat,) = somebody.call("GET", "/api/v1/chats/")
     assert chat["title"] == "What is the capital of France?"  # so no model was asked for one
+    wait_until(
+        lambda: not somebody.call("GET", f"/api/tasks/chat/{chat['id']}")["task_ids"]
+    )  # nothing goes on behind it
+    wait_until(lambda: completions(settings) > before)
     assert completions(settings) == before + 1
 
 
@@ -111,6 +115,7 @@ def test_the_interface_for_programs_answers_too(settings: Settings, somebody: Pe
     body = {"model": somebody.models()[0], "messages": [question], "stream": False}
     answer = somebody.call("POST", "/api/chat/completions", body)
     assert "Paris" in answer["choices"][0]["message"]["content"]
+    wait_until(lambda: completions(settings) > before)
     assert completions(settings) == before + 1
 
 
