@@ -164,6 +164,7 @@ def test_says_what_runs_and_how_fast(with_gpu: Demo) -> None:
     expect(with_gpu.state).to_contain_text("It runs on WebGPU")
     expect(with_gpu.state).to_contain_text("It also runs on wasm")
     with_gpu.page.get_by_role("button", name="Test digit").click()
+    expect(with_gpu.digits).to_have_text(["0", "0"])
     with_gpu.page.get_by_role("button", name="Run it 100 times").click()
     rows = with_gpu.page.locator("#times tr")
     expect(rows).to_have_count(2)

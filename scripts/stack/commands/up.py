@@ -82,6 +82,7 @@ def _run() -> int:
     page = f"http://localhost:{settings.chainlit_port}"
     if report.exit_code != 1:
         stages.say(f"\nChat: {page}\n{_open_webui(settings)}")
+        stages.say(f"WebGPU demo: http://localhost:{settings.webgpu_port}")
         stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
         if arguments.open:
             webbrowser.open(page)
