@@ -106,6 +106,7 @@ def test_made_from_packages_where_no_registry_answers(settings: Settings, engine
     assert len(news) == 1  # the second time nothing is pulled and nothing is made
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("made_name")
 def test_the_older_debian_is_made_too(settings: Settings, engine: DockerClient) -> None:
     image = f"127.0.0.1:{free_ports(1)[0]}/debian:bookworm-slim"

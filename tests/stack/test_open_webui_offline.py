@@ -85,7 +85,7 @@ def watched(settings: Settings, engine: DockerClient, container: Find) -> Iterat
             read_only=True,
             **common,
         )
-        healthy = ["python3", "/stack/healthcheck.py"]
+        healthy = ["/stack/healthcheck.sh"]
         wait_until(lambda: app.exec_run(healthy).exit_code == 0, READY_SECONDS)
         yield Watched(app, watcher)
     finally:
