@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stack.tools.errors import StackError
@@ -63,6 +63,13 @@ class Settings(BaseSettings):
     webgpu_memory: Memory
     webgpu_cpus: Cpus
     state_dir: Path
+
+    @field_validator("foundry_port")
+    @classmethod
+    def _not_the_pages(cls, value: int, before: ValidationInfo) -> int:
+        if value == before.data.get("chainlit_port"):
+            raise ValueError("must be another port than CHAINLIT_PORT")
+        return value
 
     @field_validator("foundry_url")
     @classmethod

@@ -48,6 +48,7 @@ def test_byte_order_mark_and_crlf_are_fine(write_env: WriteEnv) -> None:
         (b"\n# comment\n\nCHAINLIT_PORT=80x\n", ".env, line 4: CHAINLIT_PORT"),
         (b"DEVICE=tpu\n", ".env, line 1: DEVICE"),
         (b"CHAINLIT_PORT=80\n", ".env, line 1: CHAINLIT_PORT"),
+        (b"CHAINLIT_PORT=18080\nFOUNDRY_PORT=18080\n", ".env, line 2: FOUNDRY_PORT"),
         (b"FOUNDRY_URL=localhost:5273\n", ".env, line 1: FOUNDRY_URL"),
         (b"COMPOSE_PROJECT_NAME=My Stack\n", ".env, line 1: COMPOSE_PROJECT_NAME"),
     ],

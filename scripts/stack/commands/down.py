@@ -77,6 +77,6 @@ def _confirm() -> None:
     fix = "Run it again with --yes if that is what you want."
     if not sys.stdin.isatty():
         raise StackError("Removing data volumes needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
-    answer = input("Remove the data volumes too? Secrets and chats in them are gone for good. [y/N] ")
+    answer = input("Remove the data volumes too? The secrets in them are made anew then. [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         raise StackError("Nothing was changed.", fix=fix, cause="not-confirmed", exit_code=2)

@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import threading
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.live import Live
 
@@ -64,14 +65,17 @@ def _watch(settings: Settings, only: probes.Layer | None, *, as_json: bool) -> i
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     pause = threading.Event()
     report: probes.Report | None = None
-    console = table.make_console(quiet=as_json)
+    live: AbstractContextManager[Live | None] = (
+        nullcontext() if as_json else Live(console=table.make_console(), auto_refresh=False)
+    )
     try:
-        with Live(console=console, auto_refresh=False) as live:
+        with live as screen:
             while True:
                 report = probes.run(settings, only)
-                if as_json:
+                if screen is None:
                     print(json.dumps(report.to_json()), flush=True)
-                live.update(table.watched(report, WATCH_SECONDS), refresh=True)
+                else:
+                    screen.update(table.watched(report, WATCH_SECONDS), refresh=True)
                 pause.wait(WATCH_SECONDS)
     except KeyboardInterrupt:
         return report.exit_code if report else 0

@@ -25,7 +25,7 @@ from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
 from stack.tools.process import stream
 
-FOLDERS = ("unit", "stack", "browser", "faults")
+FOLDERS = ("unit", "stack", "faults", "browser")  # browser last: Playwright leaves an event loop that others trip over
 EVERYDAY = ["-m", "not full"]
 TEST_PROJECT = "foundry-stack-test"
 

@@ -127,7 +127,7 @@ def images(settings: Settings, client: DockerClient) -> list[str]:
 def remove_images(settings: Settings, client: DockerClient) -> None:
     """Remove the images that were built under the project's tag."""
     for name in images(settings, client):
-        client.images.remove(name)
+        client.images.remove(name, force=True)  # takes the name away even where a container still holds the image
 
 
 def of_project(settings: Settings, client: DockerClient, service: str | None = None) -> Sequence[Container]:
