@@ -17,6 +17,7 @@ from testinfra.host import Host
 
 from fakes.outside import can_run, outside
 from fakes.spare_stack import NO_LABELS, Spare
+from fakes.waiting import wait_until
 from stack.parts.containers import IMAGES, of_project
 from stack.settings import Settings
 from stack.tools.process import run
@@ -104,6 +105,7 @@ def test_processes_are_limited_by_the_kernel(container: Find, inside: Inside, se
     assert "ork" in done.stderr  # "Cannot fork", "fork: retry"
     container(service).reload()
     assert container(service).attrs["State"]["Running"]
+    wait_until(lambda: "sleep 5" not in str(container(service).top()))  # what could start is in the next test's way
 
 
 def test_only_loopback_is_published(settings: Settings, engine: DockerClient) -> None:
