@@ -39,8 +39,13 @@ class Settings(BaseSettings):
     compose_project_name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     image_tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
     base_image: Annotated[str, Field(min_length=1)]
+    base_image_bookworm: Annotated[str, Field(min_length=1)]
     build_ca_bundle: Path
     chainlit_port: Port
+    open_webui_port: Port
+    webgpu_port: Port
+    open_webui_image: Annotated[str, Field(min_length=1)]
+    open_webui_extras: Literal["true", "false"]
     foundry_port: Port
     foundry_url: str
     model: Annotated[str, Field(min_length=1)]
@@ -53,6 +58,10 @@ class Settings(BaseSettings):
     gateway_cpus: Cpus
     chainlit_memory: Memory
     chainlit_cpus: Cpus
+    open_webui_memory: Memory
+    open_webui_cpus: Cpus
+    webgpu_memory: Memory
+    webgpu_cpus: Cpus
     state_dir: Path
 
     @field_validator("foundry_port")
@@ -68,6 +77,11 @@ class Settings(BaseSettings):
         if value in ("auto", "own") or re.fullmatch(r"http://[^\s/]+:\d+/?", value):
             return value.rstrip("/")
         raise ValueError("must be auto, own, or an address such as http://127.0.0.1:5273")
+
+    @property
+    def open_webui_is_built_here(self) -> bool:
+        """Whether Open WebUI comes from packages, and not from an image that somebody published."""
+        return self.open_webui_image == "from-packages"
 
     @cached_property
     def state(self) -> Path:

@@ -24,3 +24,6 @@ secret() {
 }
 
 secret gateway token 10002
+secret open-webui secret-key 10003
+secret open-webui admin-password 10003
+secret open-webui probe-password 10003

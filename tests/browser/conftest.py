@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from stack import settings
 
@@ -27,11 +27,25 @@ Look = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """Has WebGPU but no graphics processor."""
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="session")
+def browser_with_gpu(playwright: Playwright) -> Iterator[Browser]:
+    """The same with SwiftShader, a graphics processor in software that comes with Chromium."""
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--enable-unsafe-webgpu"])
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
@@ -45,6 +59,23 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def chat_address() -> str:
     return f"http://localhost:{settings.load().chainlit_port}"
+
+
+@pytest.fixture(scope="session")
+def demo_address() -> str:
+    return f"http://localhost:{settings.load().webgpu_port}"
+
+
+@pytest.fixture
+def screenshot(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Page, str], None]:
+    """Take a screenshot of the whole page; they land in the folder named by SCREENSHOTS, or in the test's own."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, name: str) -> None:
+        page.screenshot(path=folder / f"{request.node.originalname}-{name}.png", full_page=True)
+
+    return take
 
 
 @pytest.fixture

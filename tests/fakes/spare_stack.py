@@ -128,6 +128,8 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
             "compose_project_name": f"{settings.compose_project_name}-spare",
             "foundry_port": relay.port,
             "chainlit_port": _free_port(),
+            "open_webui_port": _free_port(),
+            "webgpu_port": _free_port(),
         }
         mine = settings.model_copy(update=changed)
         name = mine.compose_project_name

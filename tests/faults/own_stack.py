@@ -33,7 +33,7 @@ from stack.tools.progress import silent
 STAGES = (
     "Docker Engine",
     "Room and free ports",
-    "Base image",
+    "Base images",
     "Images",
     "Secrets",
     "Foundry Local and its model",

@@ -57,10 +57,11 @@ def registry(tmp_path: Path, engine: DockerClient, settings: Settings) -> Iterat
 @pytest.fixture
 def made_name(engine: DockerClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The image that is made here gets another name, so that the real one is neither used nor lost."""
-    name = "localhost/foundry-stack/base-of-test:trixie"
+    name = "localhost/foundry-stack/base-of-test:{suite}"
     monkeypatch.setattr(base_image, "MADE_HERE", name)
-    yield name
-    _forget(engine, name)
+    yield name.format(suite="trixie")
+    for suite in base_image.KNOBS:
+        _forget(engine, name.format(suite=suite))
 
 
 def wanting(settings: Settings, image: str) -> Settings:
@@ -103,6 +104,27 @@ def test_made_from_packages_where_no_registry_answers(settings: Settings, engine
     assert "trixie-security" in sources
     assert ensure_base_image(unreachable, assume_yes=False, progress=silent, say=news.append) == made_name
     assert len(news) == 1  # the second time nothing is pulled and nothing is made
+
+
+@pytest.mark.full
+@pytest.mark.usefixtures("made_name")
+def test_the_older_debian_is_made_too(settings: Settings, engine: DockerClient) -> None:
+    image = f"127.0.0.1:{free_ports(1)[0]}/debian:bookworm-slim"
+    older = settings.model_copy(update={"base_image_bookworm": image})
+    made = ensure_base_image(older, "bookworm", assume_yes=True, progress=silent, say=print)
+    assert made.endswith("base-of-test:bookworm")
+    files = ["cat", "/etc/debian_version", "/etc/apt/sources.list"]
+    sources = engine.containers.run(made, files, remove=True).decode()
+    assert sources.startswith("12.")
+    assert "bookworm-security" in sources
+
+
+def test_a_release_does_not_stand_for_another(settings: Settings) -> None:
+    image = f"127.0.0.1:{free_ports(1)[0]}/debian:trixie-slim"
+    wrong = settings.model_copy(update={"base_image_bookworm": image})
+    with pytest.raises(StackError, match="can't be pulled") as refused:
+        ensure_base_image(wrong, "bookworm", assume_yes=True, progress=silent, say=print)
+    assert "BASE_IMAGE_BOOKWORM" in refused.value.fix
 
 
 def test_an_unreachable_image_of_the_users_own_is_not_swapped(settings: Settings, made_name: str) -> None:

@@ -20,10 +20,17 @@ from fakes.spare_stack import NO_LABELS, Spare
 from fakes.waiting import wait_until
 from stack.parts.containers import IMAGES, of_project
 from stack.settings import Settings
-from stack.tools.process import run
 
-LASTING = ["gateway", "chainlit"]
-USERS = {"gateway": 10002, "chainlit": 10001}
+LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static"]
+FRONT_ENDS = [service for service in LASTING if service != "gateway"]
+USERS = {"gateway": 10002, "chainlit": 10001, "open-webui": 10003, "webgpu-static": 10004}
+DATA = {"open-webui": "/data"}  # the one place on disk that a service may write to
+SECRETS = [
+    ("gateway", "token"),
+    ("open-webui", "secret-key"),
+    ("open-webui", "admin-password"),
+    ("open-webui", "probe-password"),
+]
 Find = Callable[[str], Container]
 Inside = Callable[[str], Host]
 
@@ -54,8 +61,9 @@ def inside(container: Find) -> Inside:
 
 
 @pytest.fixture(scope="module")
-def token(inside: Inside) -> str:
-    return str(inside("gateway").file("/run/secrets/token").content_string)
+def secret(inside: Inside) -> Callable[[str, str], str]:
+    """The secret as its service reads it."""
+    return lambda service, name: str(inside(service).file(f"/run/secrets/{name}").content_string)
 
 
 @pytest.mark.parametrize("service", LASTING)
@@ -80,15 +88,15 @@ def test_the_root_is_read_only_and_space_in_memory_runs_nothing(inside: Inside, 
     assert {"rw", "noexec", "nosuid", "nodev"} <= set(options["/tmp"])
     assert host.run("touch /probe").rc != 0
     assert host.run("cp /bin/true /tmp/probe && chmod +x /tmp/probe && /tmp/probe").rc == 126
-    elsewhere = r"find / \( -path /proc -o -path /dev -o -path /tmp \) -prune -o ! -type l -writable -print"
-    assert host.run(elsewhere).stdout == ""
+    places = " -o ".join(f"-path {place}" for place in ("/proc", "/dev", "/tmp", DATA.get(service, "/tmp")))
+    assert host.run(rf"find / \( {places} \) -prune -o ! -type l -writable -print").stdout == ""
 
 
 @pytest.mark.parametrize("service", LASTING)
 def test_limits_hold(container: Find, settings: Settings, service: str) -> None:
     config = container(service).attrs["HostConfig"]
-    size = {"gateway": settings.gateway_memory, "chainlit": settings.chainlit_memory}[service]
-    cpus = {"gateway": settings.gateway_cpus, "chainlit": settings.chainlit_cpus}[service]
+    knob = service.removesuffix("-static").replace("-", "_")
+    size, cpus = getattr(settings, f"{knob}_memory"), getattr(settings, f"{knob}_cpus")
     assert config["Memory"] == int(size[:-1]) * 1024 ** {"m": 2, "g": 3}[size[-1].lower()]
     assert config["NanoCpus"] == cpus * 1_000_000_000
     assert 0 < config["PidsLimit"] <= 256
@@ -115,44 +123,57 @@ def test_only_loopback_is_published(settings: Settings, engine: DockerClient) ->
         for bindings in container.attrs["NetworkSettings"]["Ports"].values()
         for binding in bindings or []
     ]
-    assert published == [("127.0.0.1", settings.chainlit_port)]
+    assert sorted(published) == sorted(("127.0.0.1", port) for port in _page_ports(settings))
 
 
-def test_the_page_is_not_on_any_other_address(settings: Settings) -> None:
-    with socket.create_connection(("127.0.0.1", settings.chainlit_port), timeout=5):
-        pass
-    for address in _host_addresses():
-        with pytest.raises(OSError), socket.create_connection((address, settings.chainlit_port), timeout=2):
+def test_no_page_is_on_any_other_address(settings: Settings) -> None:
+    for port in _page_ports(settings):
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
+        for address in _host_addresses():
+            with pytest.raises(OSError), socket.create_connection((address, port), timeout=2):
+                pass
 
 
 # --- secrets ---
 
 
-def test_the_token_is_strong_and_for_the_gateway_only(inside: Inside, token: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
-    file = inside("gateway").file("/run/secrets/token")
-    assert (file.uid, file.mode, file.size) == (USERS["gateway"], 0o400, 43)
-    assert not inside("chainlit").file("/run/secrets/token").exists
-    assert inside("gateway").run("sh -c 'echo x > /run/secrets/token'").rc != 0
-
-
-def test_the_token_can_not_be_seen_from_outside(
-    settings: Settings, engine: DockerClient, inside: Inside, token: str
+@pytest.mark.parametrize(("service", "name"), SECRETS)
+def test_a_secret_is_strong_and_for_its_service_only(
+    inside: Inside, secret: Callable[[str, str], str], service: str, name: str
 ) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", secret(service, name))
+    path = f"/run/secrets/{name}"
+    file = inside(service).file(path)
+    assert (file.uid, file.mode, file.size) == (USERS[service], 0o400, 43)
+    assert not [other for other in LASTING if other != service and inside(other).file(path).exists]
+    assert inside(service).run(f"sh -c 'echo x > {path}'").rc != 0
+
+
+def test_secrets_differ(secret: Callable[[str, str], str]) -> None:
+    assert len({secret(service, name) for service, name in SECRETS}) == len(SECRETS)
+
+
+@pytest.mark.parametrize("which", SECRETS, ids="/".join)
+def test_a_secret_can_not_be_seen_from_outside(
+    settings: Settings, engine: DockerClient, inside: Inside, secret: Callable[[str, str], str], which: tuple[str, str]
+) -> None:
+    hidden = secret(*which)
     for container in of_project(settings, engine):
-        assert token not in json.dumps(container.attrs), container.name
-        assert token.encode() not in container.logs(), container.name
+        assert hidden not in json.dumps(container.attrs), container.name
+        assert hidden.encode() not in container.logs(), container.name
         assert container.image is not None
-        assert token not in json.dumps(container.image.history()), container.name
-    shown = inside("gateway").check_output("cat /proc/1/environ /proc/[0-9]*/cmdline")
-    assert "nginx" in shown
-    assert token not in shown
+        assert hidden not in json.dumps(container.image.history()), container.name
+    shown = inside(which[0]).check_output("cat /proc/1/environ /proc/[0-9]*/environ /proc/[0-9]*/cmdline")
+    assert "PATH=" in shown
+    assert hidden not in shown
 
 
-def test_each_stack_has_a_token_of_its_own_that_init_never_changes(spare: Spare, token: str) -> None:
+def test_each_stack_has_a_token_of_its_own_that_init_never_changes(
+    spare: Spare, secret: Callable[[str, str], str]
+) -> None:
     before = spare.token()
-    assert before != token
+    assert before != secret("gateway", "token")
     again = spare.compose("up", "--no-build", "--no-deps", "--exit-code-from", "init", "init")
     assert again.code == 0, again.out + again.err
     assert spare.token() == before
@@ -186,13 +207,14 @@ def greeting_everywhere() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
+@pytest.mark.parametrize("service", FRONT_ENDS)
 def test_a_front_end_reaches_no_address_of_the_host(
-    container: Find, engine: DockerClient, greeting_everywhere: int
+    container: Find, engine: DockerClient, greeting_everywhere: int, service: str
 ) -> None:
     knocks = [("tcp", address, greeting_everywhere) for address in _host_addresses()]
     from_anywhere = _knock_from_a_plain_container(engine, container("chainlit"), knocks)
     assert set(from_anywhere.values()) == {"hello"}, "the control itself does not reach the host"
-    from_front_end = _knock_from(container("chainlit").name, knocks)
+    from_front_end = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container(service))
     assert from_front_end.keys() == from_anywhere.keys()
     assert "hello" not in from_front_end.values()
 
@@ -203,7 +225,9 @@ def test_nobody_gets_out(container: Find, engine: DockerClient) -> None:
         knocks = [(kind, host, port) for kind in ("tcp", "udp")]
         from_anywhere = _knock_from_a_plain_container(engine, container("chainlit"), knocks)
         assert set(from_anywhere.values()) == {"hello"}, "the control itself does not get out"
-        assert "hello" not in _knock_from(container("chainlit").name, knocks).values()
+        for service in FRONT_ENDS:
+            beside = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container(service))
+            assert "hello" not in beside.values()
         on_edge = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container("gateway"))
         assert "hello" not in on_edge.values()
 
@@ -218,15 +242,20 @@ def test_names_of_containers_are_known_and_others_are_asked_nowhere(
     assert not re.search(r"^\s*\d+: \S+:0035 ", listening, re.MULTILINE), "somebody answers there"
 
 
+@pytest.mark.parametrize("service", FRONT_ENDS)
 def test_a_front_end_is_on_one_network_where_the_host_is_not(
-    inside: Inside, engine: DockerClient, settings: Settings
+    inside: Inside, engine: DockerClient, settings: Settings, service: str
 ) -> None:
-    devices = re.findall(r"^\s*(\w+):", inside("chainlit").check_output("cat /proc/net/dev"), re.MULTILINE)
+    devices = re.findall(r"^\s*(\w+):", inside(service).check_output("cat /proc/net/dev"), re.MULTILINE)
     assert sorted(devices) == ["eth0", "lo"]
-    assert inside("chainlit").check_output("cat /proc/net/if_inet6") == ""
+    assert inside(service).check_output("cat /proc/net/if_inet6") == ""
     private = engine.networks.get(f"{settings.compose_project_name}_private")
     subnet = ip_network(private.attrs["IPAM"]["Config"][0]["Subnet"])
     assert not [address for address in _host_addresses() if ip_address(address) in subnet]
+
+
+def _page_ports(settings: Settings) -> list[int]:
+    return [settings.chainlit_port, settings.open_webui_port, settings.webgpu_port]
 
 
 def _host_addresses() -> list[str]:
@@ -234,13 +263,6 @@ def _host_addresses() -> list[str]:
     entries = (entry for entries in psutil.net_if_addrs().values() for entry in entries)
     found = sorted({entry.address for entry in entries if entry.family == socket.AF_INET})
     return [address for address in found if not address.startswith("127.")]
-
-
-def _knock_from(name: str, knocks: list[tuple[str, str, int]]) -> dict[str, str]:
-    done = run(["docker", "exec", name, "/opt/venv/bin/python", "-c", KNOCK, json.dumps(knocks)], timeout=120)
-    assert done.code == 0, done.err
-    seen: dict[str, str] = json.loads(done.out)
-    return seen
 
 
 def _knock_from_a_plain_container(

@@ -11,6 +11,7 @@ CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy --strict": ["mypy", "scripts", "services/chainlit"],
+    "mypy --strict, Open WebUI": ["mypy", "services/open-webui"],
     "layers": ["importlinter.cli", "lint"],
 }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import containers, foundry, host_checks, relay_token
-from stack.parts.base_image import ensure_base_image, host_ca_bundle
+from stack.parts import accounts, containers, foundry, host_checks, relay_token
+from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
 from stack.parts.relay import lifecycle as relay
@@ -51,9 +51,9 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
         if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
             with stages.stage("System library for Foundry Local") as progress:
                 foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
-        with stages.stage("Base image") as progress:
-            base = ensure_base_image(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-            settings = _with_build_inputs(settings, base)
+        with stages.stage("Base images") as progress:
+            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+            settings = _with_build_inputs(settings, bases)
         with stages.stage("Images") as progress:
             containers.build(settings, progress)
         with stages.stage("Secrets"):
@@ -81,10 +81,18 @@ def _run() -> int:
     show_report(report)
     page = f"http://localhost:{settings.chainlit_port}"
     if report.exit_code != 1:
-        stages.say(f"\nChat: {page}\nFor your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
+        stages.say(f"\nChat: {page}\n{_open_webui(settings)}")
+        stages.say(f"WebGPU demo: http://localhost:{settings.webgpu_port}")
+        stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
         if arguments.open:
             webbrowser.open(page)
     return report.exit_code
+
+
+def _open_webui(settings: Settings) -> str:
+    account = accounts.OPEN_WEBUI
+    show = "python3 scripts/passwords.py show"
+    return f"Open WebUI: {account.page(settings)}   sign in as {account.user}; the first password: {show}"
 
 
 def _relay_addresses(settings: Settings, engine: DockerClient, adopted: Found | None) -> Sequence[str]:
@@ -110,9 +118,9 @@ def _check_host(settings: Settings, engine: DockerClient, doors: Sequence[str]) 
     )
 
 
-def _with_build_inputs(settings: Settings, base_image: str) -> Settings:
+def _with_build_inputs(settings: Settings, base_images: Mapping[str, str]) -> Settings:
     """The settings with what was found out for image builds; a CA bundle that the user named stays."""
-    inputs: dict[str, object] = {"base_image": base_image}
+    inputs: dict[str, object] = {**base_images}
     bundle = host_ca_bundle()
     if bundle and settings.build_ca_bundle == Path(default_values()["BUILD_CA_BUNDLE"]):
         inputs["build_ca_bundle"] = bundle

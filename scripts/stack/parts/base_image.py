@@ -1,4 +1,4 @@
-"""The image that all others are built on: pulled where a registry answers, else the same Debian made from packages."""
+"""The images that all others are built on: pulled where a registry answers, else the same Debian made from packages."""
 
 from __future__ import annotations
 
@@ -26,44 +26,74 @@ from stack.tools.root import as_root, find_program, is_root, may_become_root
 
 Event = dict[str, Any]  # one line of the engine's news about a pull
 
-SUITE = "trixie"
-MADE_HERE = f"localhost/foundry-stack/base:{SUITE}"
-SAME_DEBIAN = re.compile(rf"(^|/)debian:{SUITE}(-slim)?$")  # only what stands for this very release can be made here
+KNOBS = {
+    "trixie": "base_image",
+    "bookworm": "base_image_bookworm",
+}  # Debian's release: the setting that names its image
+MADE_HERE = "localhost/foundry-stack/base:{suite}"
+SAME_DEBIAN = r"(^|/)debian:{suite}(-slim)?$"  # only what stands for this very release can be made here
 PATIENCE = 20  # seconds without any news from a registry; one that is there has news many times a second
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-def ensure_base_image(settings: Settings, *, assume_yes: bool, progress: Progress, say: Callable[[str], None]) -> str:
-    """Make sure the base image is there, and name it for BASE_IMAGE.
+def ensure_base_images(
+    settings: Settings, *, assume_yes: bool, progress: Progress, say: Callable[[str], None]
+) -> dict[str, str]:
+    """Make sure that every base image that the builds need is there.
+
+    Returns:
+        The settings that name them, with the names to build with.
+
+    Raises:
+        StackError: ``base-image-missing``.
+    """
+    return {
+        knob: ensure_base_image(settings, suite, assume_yes=assume_yes, progress=progress, say=say)
+        for suite, knob in KNOBS.items()
+        if suite != "bookworm" or settings.open_webui_is_built_here
+    }
+
+
+def ensure_base_image(
+    settings: Settings,
+    suite: str = "trixie",
+    *,
+    assume_yes: bool,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> str:
+    """Make sure the base image is there, and name it for the release's knob (`KNOBS`).
 
     In this order: the one named in the settings if it is here, one made here earlier, pulled, made here now.
 
     Args:
+        suite: the Debian release, one of `KNOBS`.
         assume_yes: install mmdebstrap, where the image has to be made and it is missing, without asking.
 
     Raises:
         StackError: ``base-image-missing``; it can be had in neither way, with the reason for each.
     """
     engine = docker_engine.client()
-    wanted = settings.base_image
-    replaceable = SAME_DEBIAN.search(wanted) is not None
-    for image in [wanted, *([MADE_HERE] if replaceable else [])]:
+    knob = KNOBS[suite]
+    wanted, made_here = str(getattr(settings, knob)), MADE_HERE.format(suite=suite)
+    replaceable = re.search(SAME_DEBIAN.format(suite=suite), wanted) is not None
+    for image in [wanted, *([made_here] if replaceable else [])]:
         if _is_here(engine, image):
             return image
-    if wanted != MADE_HERE:
+    if wanted != made_here:
         why_not_pulled = _pull(engine, wanted, progress)
         if why_not_pulled is None:
             return wanted
         if not replaceable:
             raise StackError(
                 f"The base image {wanted} can't be pulled: {why_not_pulled}",
-                fix=f"Check the network and the name, or take BASE_IMAGE=debian:{SUITE}-slim, which can be made here.",
+                fix=f"Check the network and the name; {knob.upper()}=debian:{suite}-slim is one that can be made here.",
                 cause="base-image-missing",
                 exit_code=2,
             )
         say(f"{wanted} can't be pulled ({why_not_pulled}); making the same Debian from its packages.")
-    _make(settings, engine, assume_yes=assume_yes, progress=progress)
-    return MADE_HERE
+    _make(settings, engine, suite, assume_yes=assume_yes, progress=progress)
+    return made_here
 
 
 def host_ca_bundle() -> Path | None:
@@ -139,8 +169,8 @@ def _follow(events: Iterable[Event], progress: Progress) -> str | None:
     return None
 
 
-def _make(settings: Settings, engine: DockerClient, *, assume_yes: bool, progress: Progress) -> None:
-    mmdebstrap = _ensure_mmdebstrap(assume_yes=assume_yes, progress=progress)
+def _make(settings: Settings, engine: DockerClient, suite: str, *, assume_yes: bool, progress: Progress) -> None:
+    mmdebstrap = _ensure_mmdebstrap(suite, assume_yes=assume_yes, progress=progress)
     folder = settings.state / "base-image.partial"
     _remove(folder)
     private_folder(folder)
@@ -150,33 +180,33 @@ def _make(settings: Settings, engine: DockerClient, *, assume_yes: bool, progres
         apt.refresh(progress)
         mirror = debian_archive.of_this_machine()
     command = [
-        *(mmdebstrap, "--variant=minbase", "--include=ca-certificates", "--format=tar", SUITE, str(archive)),
-        *(mirror.sources(SUITE) if mirror else []),
+        *(mmdebstrap, "--variant=minbase", "--include=ca-certificates", "--format=tar", suite, str(archive)),
+        *(mirror.sources(suite) if mirror else []),
     ]
     try:
-        done = _run_as_allowed(command, _Steps(progress))
+        done = _run_as_allowed(command, _Steps(suite, progress))
         if done.code != 0:
-            raise _not_made(_errors(done), "Check the network; or connect to a registry, then the image is pulled.")
+            fix = "Check the network; or connect to a registry, then the image is pulled."
+            raise _not_made(suite, _errors(done), fix)
         progress("importing into Docker")
-        _import(engine, archive)
+        _import(engine, suite, archive)
     finally:
         _remove(folder)
 
 
-def _import(engine: DockerClient, archive: Path) -> None:
+def _import(engine: DockerClient, suite: str, archive: Path) -> None:
     changes = ['CMD ["bash"]', 'ENV PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"']
-    name, _, tag = MADE_HERE.rpartition(":")
+    name, _, tag = MADE_HERE.format(suite=suite).rpartition(":")
     try:
         engine.api.import_image(src=str(archive), repository=name, tag=tag, changes=changes)
     except (DockerException, OSError) as failed:
         why = getattr(failed, "explanation", None) or failed
-        raise _not_made(
-            str(why), "Correct what it says (`docker system df` shows the room), then run this again."
-        ) from failed
+        fix = "Correct what it says (`docker system df` shows the room), then run this again."
+        raise _not_made(suite, str(why), fix) from failed
 
 
-def _not_made(why: str, fix: str) -> StackError:
-    message = f"The base image (Debian {SUITE}) could not be made from its packages:\n{why}"
+def _not_made(suite: str, why: str, fix: str) -> StackError:
+    message = f"The base image (Debian {suite}) could not be made from its packages:\n{why}"
     return StackError(message, fix=fix, cause="base-image-missing", exit_code=2)
 
 
@@ -187,13 +217,13 @@ def _run_as_allowed(command: list[str], on_line: Callable[[str], None]) -> Finis
     return stream(command, on_line)
 
 
-def _ensure_mmdebstrap(*, assume_yes: bool, progress: Progress) -> str:
+def _ensure_mmdebstrap(suite: str, *, assume_yes: bool, progress: Progress) -> str:
     if found := find_program("mmdebstrap"):
         return found
     if not apt.is_debian_like():
         raise StackError(
             f"No registry answers, and on {apt.name_of_system()} the base image can't be made from Debian's packages.",
-            fix=f"Connect to a registry, or bring debian:{SUITE}-slim here by hand (docker load); then run this again.",
+            fix=f"Connect to a registry, or bring debian:{suite}-slim here by hand (docker load); then run this again.",
             cause="base-image-missing",
             exit_code=2,
         )
@@ -213,12 +243,13 @@ def _ensure_mmdebstrap(*, assume_yes: bool, progress: Progress) -> str:
 class _Steps:
     """mmdebstrap's own lines ("I: installing essential packages...") as progress."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, suite: str, progress: Progress) -> None:
+        self.suite = suite
         self.progress = progress
 
     def __call__(self, line: str) -> None:
         if step := re.match(r"I: (.+?)\.\.\.", line):
-            self.progress(f"Debian {SUITE}: {step[1]}")
+            self.progress(f"Debian {self.suite}: {step[1]}")
 
 
 def _errors(done: Finished) -> str:

@@ -17,10 +17,10 @@ from stack.settings import Settings
 from stack.tools.errors import StackError
 
 MB = 1_000_000
-IMAGES_DISK = 3_000 * MB  # base image, three built images and the build cache: 1.6 GB measured, and air
+IMAGES_DISK = 5_000 * MB  # base images, built images and the build cache: 3.5 GB measured, and air
 MODEL_DISK = 1_000 * MB  # the embedded model (189 MB), its weights (98 MB) and the copy while it is converted
 RUNNING_DISK = 200 * MB  # logs and small state, when everything is there already
-MEMORY = 1_500 * MB  # Foundry Local with the embedded model (0.6 GB) and the containers (0.3 GB), and air
+MEMORY = 2_000 * MB  # Foundry Local with the embedded model (0.6 GB) and the containers (0.7 GB), and air
 DOCKER_ROOT = Path("/var/lib/docker")
 LOOPBACK = "127.0.0.1"
 
@@ -91,6 +91,8 @@ def check_ports(
         StackError: ``port-taken``, with the holder as far as this user may see it; exit code 2.
     """
     wanted = {"CHAINLIT_PORT": (settings.chainlit_port, [LOOPBACK])}
+    wanted["OPEN_WEBUI_PORT"] = (settings.open_webui_port, [LOOPBACK])
+    wanted["WEBGPU_PORT"] = (settings.webgpu_port, [LOOPBACK])
     wanted["FOUNDRY_PORT"] = (settings.foundry_port, list(foundry_addresses))
     for knob, (port, addresses) in wanted.items():
         if port in our_ports:

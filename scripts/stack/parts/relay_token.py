@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 from docker import DockerClient
 
-from stack.parts import containers
+from stack.parts import containers, made_secrets
 from stack.parts.state import write_text
 from stack.settings import Settings
-
-PATH_IN_INIT = "/secrets/gateway/token"
 
 
 def token_file(settings: Settings) -> Path:
@@ -27,13 +23,8 @@ def fetch(settings: Settings, client: DockerClient) -> Path:
         The file it was written to.
     """
     init = containers.run_once(settings, client, "init")
-    chunks, _ = init.get_archive(PATH_IN_INIT)
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-        member = archive.extractfile(archive.getmembers()[0])
-        assert member is not None  # noqa: S101  (the path names a regular file)
-        token = member.read().decode().strip()
     file = token_file(settings)
-    write_text(file, token + "\n")
+    write_text(file, made_secrets.read(init, "gateway", "token") + "\n")
     return file
 
 

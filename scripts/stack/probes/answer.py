@@ -2,56 +2,105 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 from socketio.exceptions import SocketIOError
 
-from stack.probes.chat import converse, judge
+from stack.probes import chat, open_webui
+from stack.probes.chat import Conversation, judge
 from stack.probes.model import wanted_model
+from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed
-from stack.probes.running import CHAINLIT, GATEWAY, Running
+from stack.probes.running import CHAINLIT, GATEWAY, OPEN_WEBUI, Running
 from stack.probes.upstream import Answer, first_token, loaded_model
 from stack.tools.text import one_line
 
 PAGE_SECONDS = 10.0
 
 
+@dataclass(frozen=True)
+class FrontEnd:
+    """A page that can be talked with.
+
+    Args:
+        healthy: how its ``/health`` answers when all is well.
+        converse: asks it one short question.
+    """
+
+    service: str
+    page: str
+    healthy: Any
+    converse: Callable[[], Awaitable[Conversation | Outcome]]
+
+
 async def chat_answers(running: Running) -> Outcome:
-    """One short question to the chat; a second one after an empty answer: a small model may have nothing to say."""
-    outcome = await _once(running)
+    """One short question to the chat."""
+    return await _answers(
+        running, FrontEnd(CHAINLIT, running.page, {"status": "ok"}, lambda: chat.converse(running.page))
+    )
+
+
+async def open_webui_answers(running: Running) -> Outcome:
+    """One short question to Open WebUI, by the account that it has for the probe, in a chat that is deleted again."""
+    page = running.open_webui_page
+    container = await existing(running, OPEN_WEBUI)
+    if isinstance(container, Outcome):
+        return container
+    password = await running.secret(container, "probe-password")
+
+    async def converse() -> Conversation | Outcome:
+        async with httpx.AsyncClient(base_url=page, trust_env=False, timeout=PAGE_SECONDS) as http:
+            try:
+                user = await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, password)
+            except open_webui.SignInRefusedError as refused:
+                return failed("sign-in-refused", str(refused))
+            model = await loaded_model(running.http, running.door, wanted_model(running))
+            return model if isinstance(model, Outcome) else await open_webui.converse(user, model)
+
+    return await _answers(running, FrontEnd(OPEN_WEBUI, page, {"status": True}, converse))
+
+
+async def _answers(running: Running, front_end: FrontEnd) -> Outcome:
+    """A second question after an empty answer: a small model may have nothing to say."""
+    outcome = await _once(running, front_end)
     if outcome.cause == "empty-answer":
-        outcome = await _once(running)
-    return replace(outcome, names=_names(running) | outcome.names)
+        outcome = await _once(running, front_end)
+    return replace(outcome, names=_names(running, front_end.service) | outcome.names)
 
 
-async def _once(running: Running) -> Outcome:
+async def _once(running: Running, front_end: FrontEnd) -> Outcome:
     try:
-        seen = await converse(running.page)
-    except (SocketIOError, TimeoutError) as refused:
-        return await _page_is_away(running, one_line(f"{type(refused).__name__}: {refused}", 160))
+        seen = await front_end.converse()
+    except (SocketIOError, httpx.HTTPError, TimeoutError) as refused:
+        return await _page_is_away(running, front_end, one_line(f"{type(refused).__name__}: {refused}", 160))
+    if isinstance(seen, Outcome):
+        return seen
     outcome = judge(seen)
     if outcome is None:
-        said = f"the chat says: {seen.error}" if seen.error else f"no text within {seen.seconds:.0f} s"
+        said = f"the page says: {seen.error}" if seen.error else f"no text within {seen.seconds:.0f} s"
         return await _second_opinion(running, said)
     return outcome
 
 
-async def _page_is_away(running: Running, socket_says: str) -> Outcome:
+async def _page_is_away(running: Running, front_end: FrontEnd, refusal: str) -> Outcome:
+    page = front_end.page
     try:
-        response = await running.http.get(f"{running.page}/health", timeout=PAGE_SECONDS)
+        response = await running.http.get(f"{page}/health", timeout=PAGE_SECONDS)
     except httpx.ConnectError:
-        return failed("page-unreachable", f"nothing listens on {running.page}")
+        return failed("page-unreachable", f"nothing listens on {page}")
     except httpx.TimeoutException:
-        return failed("front-end-down", f"{running.page} takes the connection and does not answer")
+        return failed("front-end-down", f"{page} takes the connection and does not answer")
     except httpx.HTTPError as strange:
-        return failed("unknown", f"{running.page}: {type(strange).__name__}: {strange}; its socket: {socket_says}")
+        return failed("unknown", f"{page}: {type(strange).__name__}: {strange}; asked a question: {refusal}")
     answer = Answer.of(response)
-    if answer.json == {"status": "ok"}:
-        return failed("unknown", f"the page answers, but its socket does not: {socket_says}")
+    if answer.json == front_end.healthy:
+        return failed("unknown", f"the page answers, but takes no question: {refusal}")
     if answer.status == 503:
         return failed("front-end-down", f"the gateway says: {answer.in_short}")
-    return failed("unknown", f"on {running.page} answers {answer.in_short}; its socket: {socket_says}")
+    return failed("unknown", f"on {page} answers {answer.in_short}; asked a question: {refusal}")
 
 
 async def _second_opinion(running: Running, said: str) -> Outcome:
@@ -66,9 +115,9 @@ async def _second_opinion(running: Running, said: str) -> Outcome:
     return failed("unknown", f"{said}; asked directly, Foundry Local: {direct.evidence}")
 
 
-def _names(running: Running) -> dict[str, str]:
+def _names(running: Running, service: str) -> dict[str, str]:
     return {
-        "container": running.name_of(CHAINLIT),
+        "container": running.name_of(service),
         "gateway": running.name_of(GATEWAY),
         "log": str(running.foundry_log),
         "port": str(running.settings.foundry_port),

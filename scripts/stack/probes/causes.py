@@ -198,6 +198,30 @@ _CAUSES = (
         "docker restart {container}",
     ),
     Cause(
+        "front-end-cut-off",
+        "The page says that it is not there yet, although its container runs.",
+        "From inside the gateway the front end's name does not resolve, or a connection to it is not answered.",
+        f"docker rm --force {{container}}; {UP}",
+    ),
+    Cause(
+        "page-damaged",
+        "The demo does not load, or says that a file is missing or damaged.",
+        "A file of the page does not come, or its hash is not the one that it had when the image was made.",
+        f"docker compose build --no-cache webgpu-static; {UP}",
+    ),
+    Cause(
+        "page-headers-wrong",
+        "The browser loads the demo's files and refuses to run them.",
+        "A file of the page comes without a header that it needs, or as another type.",
+        f"docker restart {{gateway}} {{container}}; {UP}",
+    ),
+    Cause(
+        "sign-in-refused",
+        "Open WebUI says that e-mail or password is wrong.",
+        "The page answers, but does not let the probe's own account in.",
+        "docker restart {container}",
+    ),
+    Cause(
         "stream-cut",
         "The answer ends in the middle of a sentence.",
         "Text came, then the stream ended without its proper end.",

@@ -9,9 +9,9 @@ from functools import partial
 
 import httpx
 
-from stack.probes import answer, containers, engine, foundry, model, network
+from stack.probes import answer, containers, engine, foundry, model, network, webgpu
 from stack.probes.report import Layer, Outcome, Report
-from stack.probes.running import CHAINLIT, GATEWAY, INIT, Running
+from stack.probes.running import CHAINLIT, GATEWAY, INIT, OPEN_WEBUI, WEBGPU_STATIC, Running
 from stack.probes.schedule import OnCheck, Question, ask_all
 from stack.settings import Settings
 
@@ -41,15 +41,26 @@ def questions(running: Running) -> list[Question]:
         ask(Layer.CONTAINER, INIT, GATEWAY, partial(containers.init_ended_well, running), "engine.docker"),
         *(
             ask(Layer.CONTAINER, service, service, partial(containers.service_runs, running, service), "container.init")
-            for service in (GATEWAY, CHAINLIT)
+            for service in (GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
+        ),
+        *(
+            ask(
+                Layer.NETWORK,
+                service,
+                service,
+                partial(network.way_leads_to_gateway, running, service),
+                "container.gateway",
+                f"container.{service}",
+            )
+            for service in (CHAINLIT, OPEN_WEBUI)
         ),
         ask(
             Layer.NETWORK,
-            CHAINLIT,
-            CHAINLIT,
-            partial(network.way_leads_to_gateway, running, CHAINLIT),
+            WEBGPU_STATIC,
+            WEBGPU_STATIC,
+            partial(webgpu.way_leads_to_demo, running),
             "container.gateway",
-            "container.chainlit",
+            "container.webgpu-static",
         ),
         ask(Layer.FOUNDRY, "relay", HOST, partial(foundry.door_is_ours, running)),
         ask(Layer.FOUNDRY, "status", HOST, partial(foundry.foundry_answers, running), "foundry.relay"),
@@ -75,6 +86,26 @@ def questions(running: Running) -> list[Question]:
             partial(answer.chat_answers, running),
             "container.chainlit",
             "foundry.from-chainlit",
+            "model.loaded",
+            limit=300,
+        ),
+        ask(
+            Layer.ANSWER,
+            OPEN_WEBUI,
+            OPEN_WEBUI,
+            partial(answer.open_webui_answers, running),
+            "network.open-webui",
+            "foundry.status",
+            "model.loaded",
+            limit=300,
+        ),
+        ask(
+            Layer.ANSWER,
+            WEBGPU_STATIC,
+            WEBGPU_STATIC,
+            partial(webgpu.demo_answers, running),
+            "network.webgpu-static",
+            "foundry.status",
             "model.loaded",
             limit=300,
         ),

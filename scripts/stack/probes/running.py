@@ -20,13 +20,15 @@ from stack.probes import inside
 from stack.settings import Settings
 from stack.tools import docker_engine
 
-INIT, GATEWAY, CHAINLIT = "init", "gateway", "chainlit"
-SERVICES = (INIT, GATEWAY, CHAINLIT)
+INIT, GATEWAY, CHAINLIT, OPEN_WEBUI = "init", "gateway", "chainlit", "open-webui"
+WEBGPU_STATIC = "webgpu-static"
+SERVICES = (INIT, GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
 MODEL_SERVER_INSIDE = "http://host.docker.internal:51211"  # as every front end knows it, whatever FOUNDRY_PORT is
 ENGINE_SECONDS = 30.0
 ONE_OFF = "com.docker.compose.oneoff"  # a `docker compose run` is none of the services
 
-_PYTHON_IN_CHAINLIT = "/usr/bin/python3"
+_PYTHON_INSIDE = "python3"
+_SECRETS = "/run/secrets"
 _CONNECT = "exec 3<>/dev/tcp/$1/$2"
 
 
@@ -51,6 +53,16 @@ class Running:
     def page(self) -> str:
         """The chat's address, as the browser knows it."""
         return f"http://127.0.0.1:{self.settings.chainlit_port}"
+
+    @property
+    def open_webui_page(self) -> str:
+        """Open WebUI's address, as the browser knows it."""
+        return f"http://127.0.0.1:{self.settings.open_webui_port}"
+
+    @property
+    def webgpu_page(self) -> str:
+        """The WebGPU demo's address, as the browser knows it."""
+        return f"http://127.0.0.1:{self.settings.webgpu_port}"
 
     @property
     def foundry_file(self) -> Mapping[str, Any]:
@@ -92,7 +104,7 @@ class Running:
             LookupError: the container could not be asked; the text says why.
         """
         program = Path(inside.__file__).read_text(encoding="utf-8")
-        argv = [_PYTHON_IN_CHAINLIT, "-c", program, MODEL_SERVER_INSIDE + path]
+        argv = [_PYTHON_INSIDE, "-c", program, MODEL_SERVER_INSIDE + path]
         code, printed = await self._exec(front_end, argv)
         if code != 0:
             raise LookupError(f"looking from inside ended with {code}: {printed[-200:]}")
@@ -108,6 +120,17 @@ class Running:
         if code == 124:
             return "silent"
         return "refused" if "refused" in printed else "no-name" if "not known" in printed else "silent"
+
+    async def secret(self, container: Container, name: str) -> str:
+        """A secret of the container's, as it reads it itself.
+
+        Raises:
+            LookupError: it has none of that name.
+        """
+        code, printed = await self._exec(container, ["cat", f"{_SECRETS}/{name}"])
+        if code != 0:
+            raise LookupError(f"the secret {name} can't be read: {printed[-200:]}")
+        return printed.strip()
 
     async def listens(self, container: Container, port: int) -> bool:
         """Whether a process in the container listens on the TCP port, by the kernel's own table."""

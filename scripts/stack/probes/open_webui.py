@@ -1,0 +1,190 @@
+"""Talks with Open WebUI as its own page does: sign in, one question, the answer event by event, a proper end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import socketio
+
+from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SECONDS, QUESTION, Conversation
+from stack.tools.text import one_line
+
+REQUEST_SECONDS = 10.0
+PROBE_ACCOUNT = "probe@localhost"  # made by services/open-webui/accounts.py
+
+
+class SignInRefusedError(Exception):
+    """The page does not know the account, or not this password."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who is signed in.
+
+    Args:
+        http: whose base address is the page's.
+    """
+
+    http: httpx.AsyncClient
+    token: str
+
+    @classmethod
+    async def signed_in(cls, http: httpx.AsyncClient, email: str, password: str) -> User:
+        """Sign in as the page does.
+
+        Raises:
+            SignInRefusedError: with what the page says.
+            httpx.HTTPError: there is no page.
+        """
+        answer = await http.post("/api/v1/auths/signin", json={"email": email, "password": password})
+        answer.raise_for_status() if answer.is_server_error else None
+        try:
+            return cls(http, str(answer.json()["token"]))
+        except (ValueError, KeyError, TypeError) as refused:
+            raise SignInRefusedError(f"{answer.status_code} {one_line(answer.text, 160)}") from refused
+
+    async def models(self) -> list[str]:
+        """The ids that the page offers to choose from."""
+        answer = await self.call("GET", "/api/models")
+        return [str(model["id"]) for model in answer.json()["data"]]
+
+    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """One call of the page's own interface."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return await self.http.request(method, path, json=body, headers=headers, timeout=REQUEST_SECONDS)
+
+
+async def converse(user: User, model: str, question: str = QUESTION, *, keep: bool = False) -> Conversation:
+    """Ask one question in a new chat, read the answer to its end, and delete the chat.
+
+    Args:
+        keep: leave the chat where it is.
+
+    Raises:
+        SocketIOError: the front end did not take the connection.
+        TimeoutError: it took the connection and then said nothing.
+        httpx.HTTPError: it did not take the question.
+    """
+    session = _Session(model, question)
+    page = socketio.AsyncClient(reconnection=False)
+    page.on("events", session.on_events)
+    page.on("disconnect", session.on_disconnect)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await page.connect(
+                str(user.http.base_url),
+                auth={"token": user.token},
+                transports=["websocket"],
+                socketio_path="/ws/socket.io",
+            )
+        asked = await user.call("POST", "/api/chat/completions", session.ask(page.get_sid()))
+        session.take_receipt(asked)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await session.enough_or_over.wait()
+                if not session.over.is_set():
+                    session.seen.stopped = True
+                    await user.call("POST", f"/api/tasks/chat/{session.chat}/stop")
+                    await session.over.wait()
+        session.seen.seconds = session.elapsed()
+        return session.seen
+    finally:
+        with suppress(TimeoutError, httpx.HTTPError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                if session.chat and not keep:
+                    await user.call("DELETE", f"/api/v1/chats/{session.chat}")
+                await page.disconnect()
+
+
+@dataclass
+class _Session:
+    """Sorts Open WebUI's events: only what belongs to the answer to our question counts."""
+
+    model: str
+    question: str
+    seen: Conversation = field(default_factory=Conversation)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    enough_or_over: asyncio.Event = field(default_factory=asyncio.Event)
+    chat: str | None = None
+
+    def __post_init__(self) -> None:
+        self.answer_id = str(uuid.uuid4())
+        self._question_id = str(uuid.uuid4())
+        self._asked = time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._asked
+
+    def ask(self, socket_id: str) -> dict[str, Any]:
+        """The page's own request for an answer in a new chat, streamed to the socket."""
+        self._asked = time.monotonic()
+        return {
+            "stream": True,
+            "model": self.model,
+            "session_id": socket_id,
+            "id": self.answer_id,
+            "parent_id": None,  # a new chat begins
+            "user_message": {
+                "id": self._question_id,
+                "parentId": None,
+                "childrenIds": [self.answer_id],
+                "role": "user",
+                "content": self.question,
+                "timestamp": int(time.time()),
+                "models": [self.model],
+            },
+            "background_tasks": {"title_generation": True, "tags_generation": True, "follow_up_generation": True},
+        }
+
+    def take_receipt(self, answer: httpx.Response) -> None:
+        """The page's answer to the request itself; the text comes as events."""
+        try:
+            self.chat = str(answer.json()["chat_id"])
+        except (ValueError, KeyError, TypeError):
+            self.seen.error = f"{answer.status_code} {one_line(answer.text, 200)}"
+            self._end()
+
+    async def on_disconnect(self, reason: str = "") -> None:
+        if not self.over.is_set():
+            self.seen.lost = reason or "closed by the other side"
+        self._end()
+
+    async def on_events(self, event: Mapping[str, Any]) -> None:
+        self.sort(event)
+
+    def sort(self, event: Mapping[str, Any]) -> None:
+        """Take in one event."""
+        if event.get("message_id") != self.answer_id:
+            return
+        kind, data = event["data"].get("type"), event["data"].get("data") or {}
+        if kind == "chat:message:error" or (kind == "chat:completion" and data.get("error")):
+            error = data.get("error") or {}
+            said = error.get("content") or error.get("message") if isinstance(error, dict) else error
+            self.seen.error = one_line(str(said), 300)
+            self._end()
+        elif kind == "response:completion" and data.get("type") == "response.output_text.delta":
+            self._text(str(data.get("delta") or ""))
+        elif kind == "chat:tasks:cancel" or (kind == "chat:completion" and data.get("done")):
+            self._end()
+
+    def _text(self, text: str) -> None:
+        if not text:
+            return
+        if self.seen.first_text_seconds is None:
+            self.seen.first_text_seconds = self.elapsed()
+        self.seen.text += text
+        self.seen.pieces += 1
+        if self.seen.pieces >= ENOUGH:
+            self.enough_or_over.set()
+
+    def _end(self) -> None:
+        self.seen.ended = self.seen.lost is None
+        self.over.set()
+        self.enough_or_over.set()

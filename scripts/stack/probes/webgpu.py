@@ -1,0 +1,132 @@
+"""Asks the WebGPU demo what its page asks: every file, unchanged and with its headers, and Foundry Local's answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from stack.probes.model import wanted_model
+from stack.probes.network import existing
+from stack.probes.report import Outcome, Status, failed, ok
+from stack.probes.running import GATEWAY, WEBGPU_STATIC, Running
+from stack.probes.upstream import Answer, first_token, loaded_model
+
+FILE_SECONDS = 20.0
+PORT_INSIDE = 8000
+FILES = "/files.json"  # made with the image: every file and its SHA-256
+
+# What a browser refuses to run the page without, or what keeps it from asking anybody else.
+HEADERS = {
+    "content-security-policy": "script-src 'self' 'wasm-unsafe-eval'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "x-content-type-options": "nosniff",
+}
+TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "mjs": "text/javascript"}
+TYPES |= {"wasm": "application/wasm", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """One file as it came over the wire, decompressed."""
+
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    sha256: str
+
+
+async def way_leads_to_demo(running: Running) -> Outcome:
+    """The way that the page's files take: from the gateway to the demo's container."""
+    names = {"container": running.name_of(WEBGPU_STATIC), "gateway": running.name_of(GATEWAY)}
+    gateway = await existing(running, GATEWAY)
+    if isinstance(gateway, Outcome):
+        return gateway
+    knock = await running.knocks(gateway, WEBGPU_STATIC, PORT_INSIDE)
+    tried = f"from the gateway to {WEBGPU_STATIC}:{PORT_INSIDE}"
+    match knock:
+        case "open":
+            return ok(f"{tried}: connects")
+        case "refused":
+            return failed("front-end-down", f"{tried}: refused", **names)
+        case "no-name":
+            return failed("front-end-cut-off", f"{tried}: the name does not resolve", **names)
+    return failed("front-end-cut-off", f"{tried}: no answer", **names)
+
+
+async def demo_answers(running: Running) -> Outcome:
+    """The page is whole, and a real token comes through its own address."""
+    page = running.webgpu_page
+    try:
+        whole = await page_is_whole(running.http, page)
+        if whole.status is Status.FAILED:
+            return replace(whole, names=_names(running))
+        model = await loaded_model(running.http, page, wanted_model(running))
+        if isinstance(model, Outcome):
+            return replace(model, names=_names(running))
+        token = await first_token(running.http, page, model)
+        if token.cause == "empty-answer":  # a small model may have nothing to say once
+            token = await first_token(running.http, page, model)
+    except httpx.ConnectError:
+        return failed("page-unreachable", f"nothing listens on {page}")
+    except httpx.TimeoutException:
+        return failed("front-end-down", f"{page} takes the connection and does not answer", **_names(running))
+    if token.status is Status.FAILED:
+        return replace(token, names=_names(running))
+    return ok(f"{whole.evidence}; through it, {token.evidence}")
+
+
+async def page_is_whole(http: httpx.AsyncClient, page: str) -> Outcome:
+    """Every file that the image was made with comes as it was made, and as what a browser takes it for."""
+    answer = Answer.of(await http.get(page + FILES, timeout=FILE_SECONDS))
+    if answer.status == 503:
+        return failed("front-end-down", f"the gateway says: {answer.in_short}")
+    listed = answer.json
+    if not isinstance(listed, dict) or "/index.html" not in listed:
+        return failed("page-damaged", f"{FILES} is not the list of the page's files: {answer.in_short}")
+    served = [await _fetched(http, page, path) for path in ("/", *listed)]
+    return judge(listed | {"/": listed["/index.html"]}, served)
+
+
+def judge(listed: Mapping[str, Any], served: Iterable[Served]) -> Outcome:
+    """Whether what came is what was made.
+
+    Args:
+        listed: path and SHA-256 of each file.
+    """
+    count = 0
+    for each in served:
+        if each.status != 200:
+            return failed("page-damaged", f"{each.path}: status {each.status}")
+        if each.sha256 != listed[each.path]:
+            return failed("page-damaged", f"{each.path} is not the file that the image was made with")
+        for name, needed in HEADERS.items():
+            if needed not in each.headers.get(name, ""):
+                return failed("page-headers-wrong", f"{each.path}: {name}: {each.headers.get(name) or 'missing'}")
+        ending = re.sub(r"^.*[./]", "", each.path) or "html"
+        if not each.headers.get("content-type", "").startswith(TYPES.get(ending, "")):
+            return failed("page-headers-wrong", f"{each.path}: content-type: {each.headers.get('content-type')}")
+        count += 1
+    return ok(f"{count} files, unchanged and with their headers")
+
+
+async def _fetched(http: httpx.AsyncClient, page: str, path: str) -> Served:
+    digest = hashlib.sha256()
+    async with http.stream("GET", page + path, timeout=FILE_SECONDS) as response:
+        async for part in response.aiter_bytes():
+            digest.update(part)
+        return Served(path, response.status_code, response.headers, digest.hexdigest())
+
+
+def _names(running: Running) -> dict[str, str]:
+    return {
+        "container": running.name_of(WEBGPU_STATIC),
+        "gateway": running.name_of(GATEWAY),
+        "log": str(running.foundry_log),
+        "port": str(running.settings.foundry_port),
+    }

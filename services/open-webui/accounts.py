@@ -1,0 +1,41 @@
+"""The accounts that the stack makes in Open WebUI's database, by its own code: the administrator and the probe."""
+
+from __future__ import annotations
+
+ADMIN = "admin@localhost"
+PROBE = "probe@localhost"
+
+
+async def make_first_admin(password: str) -> None:
+    """Make the administrator where there is no user yet, and leave sign-up closed."""
+    from open_webui.models.config import Config  # noqa: PLC0415  (importing Open WebUI reads the environment)
+    from open_webui.utils.auth import create_admin_user  # noqa: PLC0415
+
+    if await create_admin_user(ADMIN, password, "Admin"):
+        await Config.upsert({"ui.enable_signup": False})
+
+
+async def keep_probe(password: str) -> None:
+    """Make the account that the probe asks its question with, or give it its password back."""
+    from open_webui.models.auths import Auths  # noqa: PLC0415
+    from open_webui.models.users import Users  # noqa: PLC0415
+    from open_webui.utils.auth import get_password_hash, verify_password  # noqa: PLC0415
+
+    user = await Users.get_user_by_email(PROBE)
+    if user is None:
+        hashed = await get_password_hash(password)
+        await Auths.insert_new_auth(email=PROBE, password=hashed, name="The stack's probe", role="user")
+        return
+    auth = await Auths.get_auth_by_id(user.id)
+    if auth and not await verify_password(password, auth.password):
+        await Auths.update_user_password_by_id(user.id, await get_password_hash(password))
+
+
+async def set_password(email: str, password: str) -> bool:
+    """Give the account a new password, which also signs it out everywhere; False where there is no such account."""
+    from open_webui.models.auths import Auths  # noqa: PLC0415
+    from open_webui.models.users import Users  # noqa: PLC0415
+    from open_webui.utils.auth import get_password_hash  # noqa: PLC0415
+
+    user = await Users.get_user_by_email(email)
+    return user is not None and await Auths.update_user_password_by_id(user.id, await get_password_hash(password))

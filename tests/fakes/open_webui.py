@@ -1,0 +1,92 @@
+"""Open WebUI as somebody who signs in uses it, for tests; blocking, and without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from stack.probes import open_webui
+from stack.probes.chat import Conversation
+from stack.settings import Settings
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Person:
+    """Somebody who is signed in on the page."""
+
+    page: str
+    email: str
+    password: str
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """One call of the page's own interface; its JSON."""
+        answer: httpx.Response = _finish(self._call(method, path, body))
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json()
+
+    def status(self, method: str, path: str, body: Any = None) -> int:
+        """The same, where it may be refused."""
+        return int(_finish(self._call(method, path, body)).status_code)
+
+    def models(self) -> list[str]:
+        """What can be chosen."""
+        return [str(model["id"]) for model in self.call("GET", "/api/models")["data"]]
+
+    def ask(self, question: str, *, keep: bool = False) -> Conversation:
+        """Ask in a new chat, over the page's own socket."""
+
+        async def converse() -> Conversation:
+            async with self._http() as http:
+                user = await self._signed_in(http)
+                return await open_webui.converse(user, (await user.models())[0], question, keep=keep)
+
+        return _finish(converse())
+
+    async def _call(self, method: str, path: str, body: Any) -> httpx.Response:
+        async with self._http() as http:
+            return await (await self._signed_in(http)).call(method, path, body)
+
+    async def _signed_in(self, http: httpx.AsyncClient) -> open_webui.User:
+        if self.password not in self._tokens:
+            self._tokens[self.password] = (await open_webui.User.signed_in(http, self.email, self.password)).token
+        return open_webui.User(http, self._tokens[self.password])
+
+    def _http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.page, trust_env=False, timeout=60)
+
+
+@contextmanager
+def second_person(admin: Person) -> Iterator[Person]:
+    """A user whom the administrator adds, gone afterwards."""
+    person = Person(admin.page, f"{uuid.uuid4().hex[:8]}@localhost", uuid.uuid4().hex)
+    form = {"name": "Second", "email": person.email, "password": person.password, "role": "user"}
+    added = admin.call("POST", "/api/v1/auths/add", form)
+    try:
+        yield person
+    finally:
+        admin.call("DELETE", f"/api/v1/users/{added['id']}")
+
+
+def _finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Its result; in a thread, because Playwright keeps a loop running in the one that asks."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work)).result()
+
+
+def completions(settings: Settings) -> int:
+    """How many completions the relay has passed on so far."""
+    log = Path(settings.state / "relay.log").read_text(encoding="utf-8")
+    lines = (json.loads(line) for line in log.splitlines() if line.startswith("{"))
+    return sum(line["path"] == "/v1/chat/completions" for line in lines)

@@ -1,0 +1,52 @@
+"""What the probe makes of the demo's files: whole, damaged, or without what a browser needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from stack.probes.report import Status
+from stack.probes.webgpu import HEADERS, Served, judge
+
+LISTED = {"/": "aa", "/app-1/main.js": "bb", "/app-1/mnist.onnx": "cc"}
+TYPES = {"/": "text/html; charset=utf-8", "/app-1/main.js": "text/javascript", "/app-1/mnist.onnx": "application/x"}
+
+
+def served() -> list[Served]:
+    headers = {name: f"more; {value}; more" for name, value in HEADERS.items()}
+    return [Served(path, 200, headers | {"content-type": TYPES[path]}, sha256) for path, sha256 in LISTED.items()]
+
+
+def test_a_whole_page() -> None:
+    outcome = judge(LISTED, served())
+    assert (outcome.status, outcome.evidence) == (Status.OK, "3 files, unchanged and with their headers")
+
+
+def without(name: str) -> Callable[[Served], Served]:
+    return lambda each: replace(each, headers={key: value for key, value in each.headers.items() if key != name})
+
+
+@pytest.mark.parametrize("which", range(3))
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda each: replace(each, status=404), "page-damaged"),
+        (lambda each: replace(each, sha256="dd"), "page-damaged"),
+        *((without(name), "page-headers-wrong") for name in HEADERS),
+    ],
+)
+def test_one_wrong_file_is_enough(which: int, change: Callable[[Served], Served], cause: str) -> None:
+    files = served()
+    files[which] = change(files[which])
+    outcome = judge(LISTED, files)
+    assert (outcome.status, outcome.cause) == (Status.FAILED, cause)
+    assert files[which].path in outcome.evidence
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_type_that_no_browser_runs(which: int) -> None:
+    files = served()
+    files[which] = replace(files[which], headers={**files[which].headers, "content-type": "text/plain"})
+    assert judge(LISTED, files).cause == "page-headers-wrong"
