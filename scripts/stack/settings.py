@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from dotenv.parser import parse_stream
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from dotenv.parser import Binding, parse_stream
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stack.tools.errors import StackError
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS_FILE = ROOT / ".env.example"
 USER_FILE = ROOT / ".env"
 ENCODING = "utf-8-sig"  # an editor's byte order mark is no error
+PORTS = ("chainlit_port", "open_webui_port", "webgpu_port", "foundry_port")
+MISSPELT = 0.88  # how much a key is like a knob (by difflib) to be taken for it: CHAINLT_PORT is, CHAINLIT_HOST is not
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mMgG]$")]
@@ -64,13 +67,6 @@ class Settings(BaseSettings):
     webgpu_cpus: Cpus
     state_dir: Path
 
-    @field_validator("foundry_port")
-    @classmethod
-    def _not_the_pages(cls, value: int, before: ValidationInfo) -> int:
-        if value == before.data.get("chainlit_port"):
-            raise ValueError("must be another port than CHAINLIT_PORT")
-        return value
-
     @field_validator("foundry_url")
     @classmethod
     def _auto_own_or_url(cls, value: str) -> str:
@@ -83,12 +79,12 @@ class Settings(BaseSettings):
         """Whether Open WebUI comes from packages, and not from an image that somebody published."""
         return self.open_webui_image == "from-packages"
 
-    @cached_property
+    @property
     def state(self) -> Path:
         """The folder of this project's pid files, logs and token (absolute); see `.env.example`, STATE_DIR."""
         return (ROOT / self.state_dir / self.compose_project_name).resolve()
 
-    @cached_property
+    @property
     def models(self) -> Path:
         """Foundry Local's model cache, shared by all projects of this clone (absolute)."""
         return (ROOT / self.state_dir / "models").resolve()
@@ -103,21 +99,18 @@ def load() -> Settings:
     """Read the settings.
 
     Raises:
-        StackError: ``bad-env-file`` with line and key, for a line that can't be read or a value that can't be used.
+        StackError: ``bad-env-file`` with line and key, for a line that can't be read, a key that is a misspelt knob, or
+            a value that can't be used.
     """
-    _refuse_malformed_lines(USER_FILE)
+    _refuse_bad_lines()
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as invalid:
         problem = invalid.errors()[0]
-        key = str(problem["loc"][0]).upper()
-        reason = problem["msg"].removeprefix("Value error, ")
-        raise StackError(
-            f"{_where(key)}: {key}: {reason}.",
-            fix=f"Correct the value; `.env.example` explains {key} and shows its default.",
-            cause="bad-env-file",
-            exit_code=2,
-        ) from invalid
+        key, reason = str(problem["loc"][0]).upper(), problem["msg"].removeprefix("Value error, ")
+        raise _bad_value(key, reason) from invalid
+    _refuse_a_port_twice(settings)
+    return settings
 
 
 def default_values() -> dict[str, str]:
@@ -125,31 +118,66 @@ def default_values() -> dict[str, str]:
     return {key: value or "" for key, value in dotenv_values(DEFAULTS_FILE, encoding=ENCODING).items()}
 
 
-def _refuse_malformed_lines(file: Path) -> None:
-    if not file.exists():
-        return
-    with file.open(encoding=ENCODING) as text:
-        for binding in parse_stream(text):
-            if binding.error:
-                line = binding.original.string.strip()
-                raise StackError(
-                    f".env, line {binding.original.line}: can't be read: {_hide_value(line)!r}.",
-                    fix="Write it as KEY=value, or start the line with # to make it a comment.",
-                    cause="bad-env-file",
-                    exit_code=2,
-                )
+def _refuse_bad_lines() -> None:
+    """A line that says nothing, or a key that nobody would read; other keys (people keep Compose's there) pass."""
+    knobs = default_values()
+    for binding in _lines_of_the_user():
+        if binding.error:
+            line = binding.original.string.strip()
+            raise StackError(
+                f".env, line {binding.original.line}: can't be read: {_hide_value(line)!r}.",
+                fix="Write it as KEY=value, or start the line with # to make it a comment.",
+                cause="bad-env-file",
+                exit_code=2,
+            )
+        key = (binding.key or "").upper()
+        if key not in knobs and (near := difflib.get_close_matches(key, knobs, n=1, cutoff=MISSPELT)):
+            raise StackError(
+                f".env, line {_line(binding)}: {binding.key}: there is no such knob. Did you mean {near[0]}?",
+                fix=f"Write {near[0]}; `.env.example` lists every knob. One of your own needs a name less like it.",
+                cause="bad-env-file",
+                exit_code=2,
+            )
+
+
+def _refuse_a_port_twice(settings: Settings) -> None:
+    for first, second in combinations(PORTS, 2):
+        if getattr(settings, first) == getattr(settings, second):
+            one, other = first.upper(), second.upper()
+            if _where(one) == DEFAULTS_FILE.name:  # then it is the other that the user has set
+                one, other = other, one
+            raise _bad_value(one, f"must be another port than {other}")
+
+
+def _bad_value(key: str, reason: str) -> StackError:
+    return StackError(
+        f"{_where(key)}: {key}: {reason}.",
+        fix=f"Correct the value; `.env.example` explains {key} and shows its default.",
+        cause="bad-env-file",
+        exit_code=2,
+    )
 
 
 def _where(key: str) -> str:
     if key in os.environ or key.lower() in os.environ:
         return "The environment"
-    if USER_FILE.exists():
-        with USER_FILE.open(encoding=ENCODING) as text:
-            for binding in parse_stream(text):
-                if binding.key and binding.key.upper() == key:
-                    lead = len(binding.original.string) - len(binding.original.string.lstrip("\n"))
-                    return f".env, line {binding.original.line + lead}"
-    return ".env.example"
+    for binding in _lines_of_the_user():
+        if binding.key and binding.key.upper() == key:
+            return f".env, line {_line(binding)}"
+    return DEFAULTS_FILE.name
+
+
+def _lines_of_the_user() -> list[Binding]:
+    if not USER_FILE.exists():
+        return []
+    with USER_FILE.open(encoding=ENCODING) as text:
+        return list(parse_stream(text))
+
+
+def _line(binding: Binding) -> int:
+    """Where the key stands; the parser counts from the blank lines before it."""
+    text = binding.original.string
+    return binding.original.line + len(text) - len(text.lstrip("\n"))
 
 
 def _hide_value(line: str) -> str:

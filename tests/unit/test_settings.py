@@ -48,7 +48,14 @@ def test_byte_order_mark_and_crlf_are_fine(write_env: WriteEnv) -> None:
         (b"\n# comment\n\nCHAINLIT_PORT=80x\n", ".env, line 4: CHAINLIT_PORT"),
         (b"DEVICE=tpu\n", ".env, line 1: DEVICE"),
         (b"CHAINLIT_PORT=80\n", ".env, line 1: CHAINLIT_PORT"),
-        (b"CHAINLIT_PORT=18080\nFOUNDRY_PORT=18080\n", ".env, line 2: FOUNDRY_PORT"),
+        (b"FOUNDRY_PORT=18080\n\nCHAINLIT_PORT=18080\n", ".env, line 3: CHAINLIT_PORT: must be another"),
+        (b"CHAINLIT_PORT=3000\n", ".env, line 1: CHAINLIT_PORT: must be another port than OPEN_WEBUI_PORT"),
+        (b"WEBGPU_PORT=8080\n", ".env, line 1: WEBGPU_PORT: must be another port than CHAINLIT_PORT"),
+        (b"WEBGPU_PORT=3000\n", ".env, line 1: WEBGPU_PORT: must be another port than OPEN_WEBUI_PORT"),
+        (b"FOUNDRY_PORT=5173\n", ".env, line 1: FOUNDRY_PORT: must be another port than WEBGPU_PORT"),
+        (b"OPEN_WEBUI_PORT=51211\n", ".env, line 1: OPEN_WEBUI_PORT: must be another port than FOUNDRY_PORT"),
+        (b"# mine\n\nCHAINLT_PORT=9\n", ".env, line 3: CHAINLT_PORT: there is no such knob. Did you mean CHAINLIT_P"),
+        (b"export GATEWAY_MEM=64m\n", "Did you mean GATEWAY_MEMORY?"),
         (b"FOUNDRY_URL=localhost:5273\n", ".env, line 1: FOUNDRY_URL"),
         (b"COMPOSE_PROJECT_NAME=My Stack\n", ".env, line 1: COMPOSE_PROJECT_NAME"),
     ],
@@ -59,6 +66,11 @@ def test_a_mistake_is_named_by_line_and_key(write_env: WriteEnv, content: bytes,
         load()
     assert said in caught.value.message
     assert caught.value.exit_code == 2
+
+
+def test_a_key_of_the_users_own_passes(write_env: WriteEnv) -> None:
+    write_env(b"COMPOSE_FILE=a.yaml\nHTTP_PROXY=http://p:1\nDOCKER_HOST=unix:///x\nCHAINLIT_HOST=::1\nmodel=mine\n")
+    assert load().model == "mine"
 
 
 def test_a_secret_in_a_broken_line_is_not_repeated(write_env: WriteEnv) -> None:
@@ -83,3 +95,10 @@ def test_state_folders_are_inside_the_clone(write_env: WriteEnv) -> None:
     settings = load()
     assert settings.state.is_relative_to(ROOT)
     assert settings.state.name == settings.compose_project_name
+
+
+def test_a_copy_has_folders_of_its_own(write_env: WriteEnv, tmp_path: Path) -> None:
+    settings = load()
+    assert settings.state.name == settings.compose_project_name  # asked, so that it could have been kept
+    copy = settings.model_copy(update={"compose_project_name": "other", "state_dir": tmp_path})
+    assert (copy.state, copy.models) == (tmp_path / "other", tmp_path / "models")
