@@ -151,6 +151,25 @@ async def test_the_right_token_passes_and_goes_no_further(relay: RelayProcess, f
     assert sent.header("Host") == [f"127.0.0.1:{foundry.port}"]
 
 
+async def test_the_token_may_come_as_api_key_and_goes_no_further(relay: RelayProcess, foundry: FakeFoundry) -> None:
+    raw = request("/v1/models", f"Authorization: bearer {TOKEN}", host=f"127.0.0.2:{relay.port}")
+    assert (await relay.send(raw, "127.0.0.2"))[0] == 200
+    assert foundry.requests[0].header("Authorization") == []
+
+
+async def test_an_api_key_beside_the_token_is_passed_on(relay: RelayProcess, foundry: FakeFoundry) -> None:
+    headers = (f"X-Relay-Token: {TOKEN}", "Authorization: Bearer the-key")
+    assert (await relay.send(request("/v1/models", *headers, host=f"127.0.0.2:{relay.port}"), "127.0.0.2"))[0] == 200
+    assert foundry.requests[0].header("Authorization") == ["Bearer the-key"]
+
+
+@pytest.mark.parametrize("sent", ["Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} x"])
+async def test_another_api_key_lets_nobody_in(relay: RelayProcess, foundry: FakeFoundry, sent: str) -> None:
+    raw = request("/v1/models", f"Authorization: {sent}", host=f"127.0.0.2:{relay.port}")
+    assert (await relay.send(raw, "127.0.0.2"))[0] == 401
+    assert foundry.requests == []
+
+
 async def test_the_token_does_not_open_the_list(relay: RelayProcess, foundry: FakeFoundry) -> None:
     raw = request("/shutdown", f"X-Relay-Token: {TOKEN}", method="POST", host=f"127.0.0.2:{relay.port}")
     assert (await relay.send(raw, "127.0.0.2"))[0] == 403

@@ -1,4 +1,4 @@
-"""`passwords`: where the first passwords are, what they are, and a new one in place of a forgotten one."""
+"""`passwords`: the first passwords and the key for your own containers; a new password in place of a forgotten one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from stack.parts import accounts
+from stack.parts import accounts, relay_token
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.settings import Settings, load
@@ -31,7 +31,7 @@ def _run() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="passwords.py", description="Where the first passwords are. They are made at first start."
+        prog="passwords.py", description="Where the first passwords and the key are. They are made at first start."
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     actions = parser.add_subparsers(dest="action")
@@ -48,6 +48,8 @@ def _where(settings: Settings) -> int:
     for account in accounts.ALL:
         print(f"{account.page(settings)}   {account.user}")
         print(f"    made at first start, in the volume {account.volume(settings)}, file {account.secret}")
+    print(f"{relay_token.base_url(settings)}   API key for your own containers")
+    print(f"    in {relay_token.token_file(settings)}, readable by you only")
     print("\nTo print them:    python3 scripts/passwords.py show")
     print("Forgotten one:    python3 scripts/passwords.py reset open-webui")
     return 0
@@ -57,7 +59,9 @@ def _show(settings: Settings) -> int:
     engine = client()
     for account in accounts.ALL:
         print(f"{account.page(settings)}   {account.user}   {accounts.first_password(settings, engine, account)}")
-    print("One that was changed on the page since is not known here.", file=sys.stderr)
+    key = relay_token.fetch(settings, engine).read_text(encoding="ascii").strip()
+    print(f"{relay_token.base_url(settings)}   API key for your own containers   {key}")
+    print("A password that was changed on the page since is not known here.", file=sys.stderr)
     return 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from stack.parts import containers, made_secrets
+from stack.parts.relay.rules import HOST_IN_CONTAINERS
 from stack.parts.state import write_text
 from stack.settings import Settings
 
@@ -14,6 +15,11 @@ from stack.settings import Settings
 def token_file(settings: Settings) -> Path:
     """Where the relay reads its token: mode 0600, in the project's state folder."""
     return settings.state / "relay-token"
+
+
+def base_url(settings: Settings) -> str:
+    """What a container that is not the stack's asks, with the token as its API key."""
+    return f"http://{HOST_IN_CONTAINERS}:{settings.foundry_port}/v1"
 
 
 def fetch(settings: Settings, client: DockerClient) -> Path:

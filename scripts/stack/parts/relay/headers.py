@@ -25,9 +25,13 @@ NOT_FOR_FOUNDRY = frozenset({"host", "expect", "content-length", "cookie", TOKEN
 Headers = CIMultiDictProxy[str]
 
 
-def for_foundry(headers: Headers, request_id: str) -> CIMultiDict[str]:
-    """The client's headers as Foundry Local gets them: no token, and no cookies of other sites on localhost."""
-    passed = _end_to_end(headers, NOT_FOR_FOUNDRY)
+def for_foundry(headers: Headers, request_id: str, token: str | None) -> CIMultiDict[str]:
+    """The client's headers as Foundry Local gets them: no token, and no cookies of other sites on localhost.
+
+    Args:
+        token: the relay's own, which goes no further in whatever header it came.
+    """
+    passed = _end_to_end(headers, NOT_FOR_FOUNDRY | _names_holding(token, headers))
     passed["X-Request-ID"] = request_id
     return passed
 
@@ -38,6 +42,10 @@ def for_client(headers: Headers, request_id: str) -> CIMultiDict[str]:
     passed.add("Via", VIA)
     passed["X-Request-ID"] = request_id
     return passed
+
+
+def _names_holding(token: str | None, headers: Headers) -> frozenset[str]:
+    return frozenset(name.lower() for name, value in headers.items() if token and token in value)
 
 
 def _end_to_end(headers: Headers, dropped: frozenset[str]) -> CIMultiDict[str]:

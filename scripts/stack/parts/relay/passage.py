@@ -95,7 +95,7 @@ class Passage:
             target=self._request.raw_path,
             hosts=got.getall("Host", []),
             origins=got.getall("Origin", []),
-            tokens=got.getall(rules.TOKEN_HEADER, []),
+            tokens=rules.tokens_in(got.getall(rules.TOKEN_HEADER, []), got.getall("Authorization", [])),
         )
         refusal = rules.judge(asked, self._door, self._entry.client, self._around.token.read())
         if refusal is None and (self._request.content_length or 0) > self._around.body_limit:
@@ -114,7 +114,7 @@ class Passage:
 
     async def _ask(self, foundry: URL) -> aiohttp.ClientResponse | Refusal:
         request = self._request
-        passed = headers.for_foundry(request.headers, self._id)
+        passed = headers.for_foundry(request.headers, self._id, self._around.token.read())
         body = None
         if request.method == "POST":
             if request.content_length is not None:

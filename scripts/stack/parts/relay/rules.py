@@ -29,6 +29,7 @@ EXEMPT_FROM_TOKEN = ("127.0.0.1", "::1")
 LOCAL_ORIGIN = re.compile(
     r"https?://(?:localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal)(?::[0-9]{1,5})?", re.IGNORECASE
 )
+BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -101,9 +102,10 @@ def judge(asked: Asked, door: Door, peer: str, token: str | None) -> Refusal | N
         return Refusal(
             401,
             "relay-token-wrong",
-            f"The address {door} of the relay is for the stack's gateway, which brings a token; this request brought "
-            "none or a wrong one. On the host ask 127.0.0.1 instead. If the gateway itself is refused: "
-            "`python3 scripts/up.py` gives both the same token.",
+            f"The address {door} of the relay is for containers, which must bring the stack's token; this request "
+            "brought none or a wrong one. A container of your own brings it as its API key: "
+            "`python3 scripts/passwords.py show`. On the host ask 127.0.0.1, which wants none. If the stack's gateway "
+            "itself is refused: `python3 scripts/up.py` gives both the same token.",
         )
     if not host_is_ours(door, asked.hosts):
         return Refusal(
@@ -148,6 +150,11 @@ def host_is_ours(door: Door, hosts: Sequence[str]) -> bool:
 def origin_is_local(origins: Sequence[str]) -> bool:
     """Whether no web page asked, or one of this machine. `null` (a sandboxed page, a file) is not of this machine."""
     return all(LOCAL_ORIGIN.fullmatch(origin) for origin in origins)
+
+
+def tokens_in(own_headers: Sequence[str], authorizations: Sequence[str]) -> Sequence[str]:
+    """The tokens a request brought: in the header made for it, or as the API key, where OpenAI clients put it."""
+    return own_headers or [match[1] for value in authorizations if (match := BEARER.fullmatch(value))]
 
 
 def token_is_right(expected: str | None, given: Sequence[str]) -> bool:
