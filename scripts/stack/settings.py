@@ -25,7 +25,7 @@ MISSPELT = 0.88  # how much a key is like a knob (by difflib) to be taken for it
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mMgG]$")]
-Cpus = Annotated[float, Field(gt=0)]
+Cpus = Annotated[float, Field(ge=0.01)]  # Docker's own least; the most is the engine's to say
 
 
 class Settings(BaseSettings):

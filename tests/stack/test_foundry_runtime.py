@@ -295,7 +295,7 @@ def test_a_model_too_large_for_the_disk_is_told_before(make_settings: MakeSettin
     with pytest.raises(StackError) as refused:
         foundry.ensure(make_settings(catalog_url=cloud.catalog_url), silent, said.append)
 
-    assert refused.value.cause == "disk-too-small"
+    assert refused.value.cause == "disk-full"
     assert any("phi-4-mini" in line.lower() for line in said)
     assert cloud.served == 0
     assert cloud.tunnels == []

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from docker import DockerClient
 
 from stack.parts import host_checks
-from stack.parts.host_checks import check_disk, check_memory, check_ports, free_ports
+from stack.parts.host_checks import check_cpus, check_disk, check_memory, check_ports, free_ports
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
@@ -90,7 +91,7 @@ def test_full_disk_is_told_before(settings: Settings, monkeypatch: pytest.Monkey
     with pytest.raises(StackError) as full:
         check_disk(settings, None, first_time=True)
     assert full.value.cause == "disk-full"
-    assert str(settings.state.parent) in full.value.message or os.fspath(host_checks.DOCKER_ROOT) in full.value.message
+    assert str(settings.state) in full.value.message
     check_disk(settings, None, first_time=False)
 
 
@@ -101,6 +102,30 @@ def test_one_disk_for_both_must_hold_both(settings: Settings, monkeypatch: pytes
     monkeypatch.setattr(host_checks, "IMAGES_DISK", int(free * 0.6))
     with pytest.raises(StackError, match="Too little room"):
         check_disk(settings, None, first_time=True)
+
+
+class EngineWith:
+    """All that is asked of the engine; the real one has as many CPUs as the machine that the test runs on."""
+
+    def __init__(self, cpus: int) -> None:
+        self.cpus = cpus
+
+    def info(self) -> dict[str, int]:
+        return {"NCPU": self.cpus}
+
+
+@pytest.mark.parametrize("knob", [name for name in Settings.model_fields if name.endswith("_cpus")])
+def test_more_cpus_than_the_engine_has_are_refused(settings: Settings, knob: str) -> None:
+    wanting = settings.model_copy(update={knob: 1.5})
+    check_cpus(wanting, cast(DockerClient, EngineWith(2)))
+    with pytest.raises(StackError, match=rf"^{knob.upper()}=1\.5 .* has 1 CPU\.") as refused:
+        check_cpus(wanting, cast(DockerClient, EngineWith(1)))
+    assert (refused.value.cause, refused.value.exit_code) == ("too-many-cpus", 2)
+    assert f"{knob.upper()}=1 " in refused.value.fix
+
+
+def test_one_cpu_is_enough_for_the_defaults(settings: Settings) -> None:
+    check_cpus(settings, cast(DockerClient, EngineWith(1)))
 
 
 def test_little_memory_is_told_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from model_at_hand import model, models_with_gguf
 
+from stack.parts.disk import require_room
 from stack.parts.model import embedded, identity, prepare
-from stack.parts.model.disk import require_space
 from stack.parts.model.embedded import WORKSHOP
 from stack.parts.model.files import DRAFT
 from stack.parts.model.stamp import STAMP, is_intact, seal
@@ -141,10 +141,10 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
 
 def test_too_small_a_disk_is_told_with_both_numbers(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
-    require_space(tmp_path / "not" / "there", free // 2, "a thing")
+    require_room({tmp_path / "not" / "there": free // 2}, "a thing")
     with pytest.raises(StackError, match=r"a thing needs [\d,]+ MB in .*not.*there, and [\d,]+ MB are free") as told:
-        require_space(tmp_path / "not" / "there", free, "a thing")
-    assert told.value.cause == "disk-too-small"
+        require_room({tmp_path / "not" / "there": free}, "a thing")
+    assert told.value.cause == "disk-full"
     assert "STATE_DIR" in told.value.fix
 
 
@@ -152,7 +152,7 @@ def test_on_a_small_disk_nothing_is_written(small_disk: Callable[[int], Path]) -
     models = small_disk(150) / "models"
     with pytest.raises(StackError, match=r"needs 313 MB in .*, and 15. MB are free") as told:
         prepare(models, silent)
-    assert told.value.cause == "disk-too-small"
+    assert told.value.cause == "disk-full"
     assert not models.exists()
 
 
@@ -161,10 +161,10 @@ def test_a_disk_that_fills_up_meanwhile_is_told_too(
 ) -> None:
     folder = small_disk(150)
     models = models_with_gguf(folder)
-    monkeypatch.setattr(embedded, "require_space", lambda *_: None)  # as if another program wrote after the look
+    monkeypatch.setattr(embedded, "require_room", lambda *_: None)  # as if another program wrote after the look
     with pytest.raises(StackError, match="the embedded model needs") as told:
         prepare(models, silent)
-    assert told.value.cause == "disk-too-small"
+    assert told.value.cause == "disk-full"
     assert not list((models / WORKSHOP).glob(f"{DRAFT}*"))
     assert not list(models.glob("*/*/genai_config.json"))
 

