@@ -16,6 +16,9 @@ from stack.tools.progress import Progress
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+# Compose gives it to the containers that it makes, and another value to those of `docker compose run`. The two above
+# stand in the images too, so whatever is run by hand from one carries them.
+OF_A_SERVICE = "com.docker.compose.oneoff=False"
 IMAGES = "localhost/foundry-stack"
 
 _BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)/(?P<steps>\d+)\] (?P<what>.+)")
@@ -131,8 +134,8 @@ def remove_images(settings: Settings, client: DockerClient) -> None:
 
 
 def of_project(settings: Settings, client: DockerClient, service: str | None = None) -> Sequence[Container]:
-    """The project's containers, ended ones included, or those of one service."""
-    labels = [f"{PROJECT_LABEL}={settings.compose_project_name}"]
+    """The containers of the project's services, or of one, ended ones included; not what somebody runs beside them."""
+    labels = [f"{PROJECT_LABEL}={settings.compose_project_name}", OF_A_SERVICE]
     if service:
         labels.append(f"{SERVICE_LABEL}={service}")
     return client.containers.list(all=True, filters={"label": labels})

@@ -25,7 +25,6 @@ WEBGPU_STATIC = "webgpu-static"
 SERVICES = (INIT, GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
 MODEL_SERVER_INSIDE = "http://host.docker.internal:51211"  # as every front end knows it, whatever FOUNDRY_PORT is
 ENGINE_SECONDS = 30.0
-ONE_OFF = "com.docker.compose.oneoff"  # a `docker compose run` is none of the services
 
 _PYTHON_INSIDE = "python3"
 _SECRETS = "/run/secrets"
@@ -91,7 +90,7 @@ class Running:
         """The service's container as it is now, ended ones included."""
         engine = await self.engine()
         found = await asyncio.to_thread(containers.of_project, self.settings, engine, service)
-        return next((each for each in found if each.labels.get(ONE_OFF, "False") != "True"), None)
+        return next(iter(found), None)
 
     def name_of(self, service: str) -> str:
         """The name that Compose gives the service's container."""
