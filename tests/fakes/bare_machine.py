@@ -21,6 +21,7 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
+from fakes.node_packages import node
 from stack.parts import debian_archive
 from stack.parts.base_image import CA_VARIABLES, host_ca_bundle
 from stack.settings import ROOT
@@ -83,9 +84,9 @@ class BareMachine:
         """The same for a long one: what it says is printed as it comes."""
         return stream([*self._exec(), *argv], lambda line: print(line, flush=True))
 
-    def python(self, program: str) -> Any:
+    def python(self, program: str, *arguments: str) -> Any:
         """Run a program with the machine's own Python; what it printed, read as JSON."""
-        done = self.run("python3", "-", stdin=program)
+        done = self.run("python3", "-", *arguments, stdin=program)
         assert done.code == 0, done.err
         return json.loads(done.out)
 
@@ -169,7 +170,7 @@ def _ways_out() -> dict[str, str]:
     """How programs there reach package registries: by this machine's proxy, certificates and package index."""
     handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     certificates = dict.fromkeys((*CA_VARIABLES, "PIP_CERT"), CA) if host_ca_bundle() else {}
-    return {**handed_on, **_pip_settings(), **certificates}
+    return {**handed_on, **_pip_settings(), **_npm_settings(), **certificates}
 
 
 def _pip_settings() -> dict[str, str]:
@@ -181,3 +182,9 @@ def _pip_settings() -> dict[str, str]:
         for key, value in settings
         if not re.search(r"(^|\s)(/|file:)", value)
     }
+
+
+def _npm_settings() -> dict[str, str]:
+    """Where npm finds packages: the one setting of npm's that the image's build takes."""
+    registry = node("npm", "config", "get", "registry").out.strip()
+    return {"NPM_CONFIG_REGISTRY": registry} if registry.startswith("http") else {}

@@ -1,4 +1,4 @@
-"""The README's first command on a machine with nothing on it, from no Docker to an answer; and back by `down`."""
+"""The README's first command on a machine with nothing on it, from no Docker to answers on three pages; and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from docker import DockerClient
 
 from fakes.bare_machine import BareMachine, bare_machine
 from fakes.waiting import wait_until
+from stack.tools.process import Finished
 
+PAGES = {
+    8080: "<title>Foundry Local Chat</title>",
+    3000: "<title>Open WebUI</title>",
+    5173: "<title>Digits, recognised in your browser</title>",
+}
+VOLUMES = ["foundry-stack_gateway-secrets", "foundry-stack_open-webui-data", "foundry-stack_open-webui-secrets"]
 STAYS = {"dockerd", "containerd"}  # what `up` says that it leaves running
 ASK = """
 import json, urllib.request
@@ -22,34 +29,47 @@ request = urllib.request.Request(
 )
 print(json.dumps(json.load(urllib.request.urlopen(request, timeout=60))["choices"][0]["message"]["content"]))
 """
+READ = """
+import json, sys, urllib.request
+print(json.dumps([urllib.request.urlopen(url, timeout=60).read().decode() for url in sys.argv[1:]]))
+"""
 
 
 @pytest.mark.full
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2400)
 def test_from_nothing_to_an_answer_and_back(engine: DockerClient, tmp_path: Path) -> None:
     with bare_machine(engine, tmp_path) as machine:
         assert_bare(machine)
         before = machine.look()
 
-        first = machine.watch("python3", "scripts/up.py", "--yes")
-        assert first.code == 0
+        up(machine)
         assert_green(machine)
         assert "Paris" in machine.python(ASK)
         running = machine.look()
 
-        again = machine.watch("python3", "scripts/up.py", "--yes")
-        assert again.code == 0
+        again = up(machine)
         assert "Installed:" not in again.out
         assert_same(running, machine.look())
         assert_green(machine)
 
+        left = keepsakes(machine, "leave")
         down = machine.watch("python3", "scripts/down.py")
         assert down.code == 0
         wait_until(lambda: new_programs(before, machine.look()) == STAYS)
         after = machine.look()
         assert (after["containers"], after["networks"]) == ([], ["bridge", "host", "none"])
-        assert after["volumes"] == ["foundry-stack_gateway-secrets"]
+        assert after["volumes"] == VOLUMES
         assert (after["listening"], after["temporary"]) == (before["listening"], before["temporary"])
+
+        up(machine)
+        assert_green(machine)
+        assert keepsakes(machine, "find") == left
+
+
+def up(machine: BareMachine) -> Finished:
+    done = machine.watch("python3", "scripts/up.py", "--yes")
+    assert done.code == 0
+    return done
 
 
 def assert_bare(machine: BareMachine) -> None:
@@ -64,7 +84,19 @@ def assert_green(machine: BareMachine) -> None:
     done = machine.run("python3", "scripts/probe.py", "--json")
     report = json.loads(done.out)
     assert (done.code, report["status"]) == (0, "ok"), report
-    assert "answer.chainlit" in [check["id"] for check in report["checks"] if check["status"] == "ok"]
+    answers = [check["target"] for check in report["checks"] if check["layer"] == "answer" and check["status"] == "ok"]
+    assert sorted(answers) == ["chainlit", "open-webui", "webgpu-static"]
+    bodies = machine.python(READ, *(f"http://127.0.0.1:{port}/" for port in PAGES))
+    for body, title in zip(bodies, PAGES.values(), strict=True):
+        assert title in body
+
+
+def keepsakes(machine: BareMachine, action: str) -> dict[str, object]:
+    """What people left in Open WebUI, and the secrets; see `fakes.keepsakes`."""
+    done = machine.run("env", "PYTHONPATH=scripts:tests", ".venv/bin/python", "-m", "fakes.keepsakes", action)
+    assert done.code == 0, done.err
+    found: dict[str, object] = json.loads(done.out)
+    return found
 
 
 def assert_same(running: dict[str, object], later: dict[str, object]) -> None:

@@ -1,0 +1,74 @@
+"""What people leave in the stack, to be found again later: a chat, a preference, an account, and what `init` made.
+
+As a program it does that in the clone whose scripts it finds, and prints what is there as JSON:
+``python -m fakes.keepsakes leave`` and then, as often as wanted, ``... find``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from fakes.open_webui import Person
+from stack.parts import accounts, containers, made_secrets
+from stack.settings import Settings, load
+from stack.tools.docker_engine import client
+
+SECOND = ("second@localhost", "correct-horse-battery-staple")
+SECRETS = {"gateway": ["token"], "open-webui": ["secret-key", "admin-password", "probe-password"]}
+CHAT = {
+    "title": "Kept",
+    "models": ["any"],
+    "history": {"messages": {}, "currentId": None},
+    "messages": [{"role": "user", "content": "Is this still here tomorrow?"}],
+}
+BANNER = {"id": "1", "type": "info", "content": "Kept", "dismissible": True, "timestamp": 1}
+
+
+def leave(settings: Settings) -> None:
+    """Make a second account, and for each of both a chat and a preference; and one for everybody."""
+    admin, second = _people(settings)
+    form = {"name": "Second", "email": second.email, "password": second.password, "role": "user"}
+    admin.call("POST", "/api/v1/auths/add", form)
+    admin.call("POST", "/api/v1/configs/banners", {"banners": [BANNER]})
+    for person, theme in ((admin, "dark"), (second, "light")):
+        person.call("POST", "/api/v1/chats/new", {"chat": CHAT})
+        person.call("POST", "/api/v1/users/user/settings/update", {"ui": {"theme": theme}})
+
+
+def find(settings: Settings) -> dict[str, Any]:
+    """All of that, and the secrets, as both of them find it after signing in with their passwords."""
+    admin, second = _people(settings)
+    return {
+        "secrets": _secrets(settings),
+        "accounts": sorted(each["email"] for each in admin.call("GET", "/api/v1/users/all")["users"]),
+        "banners": admin.call("GET", "/api/v1/configs/banners"),
+        "chats": [_chats(person) for person in (admin, second)],
+        "preferences": [person.call("GET", "/api/v1/users/user/settings") for person in (admin, second)],
+    }
+
+
+def _people(settings: Settings) -> tuple[Person, Person]:
+    page = f"http://127.0.0.1:{settings.open_webui_port}"
+    account = accounts.OPEN_WEBUI
+    return Person(page, account.user, accounts.first_password(settings, client(), account)), Person(page, *SECOND)
+
+
+def _chats(person: Person) -> list[Any]:
+    return [person.call("GET", f"/api/v1/chats/{each['id']}") for each in person.call("GET", "/api/v1/chats/")]
+
+
+def _secrets(settings: Settings) -> dict[str, str]:
+    init = containers.run_once(settings, client(), "init")
+    return {
+        f"{service}/{name}": made_secrets.read(init, service, name)
+        for service, names in SECRETS.items()
+        for name in names
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "leave":
+        leave(load())
+    print(json.dumps(find(load())))
