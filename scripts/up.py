@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bring the stack up: python3 scripts/up.py [--yes] [--open]"""
+"""Bring the stack up: python3 scripts/up.py [--yes] [--open] [--dev]"""
 
 from stack.bootstrap import enter
 

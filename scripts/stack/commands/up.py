@@ -10,7 +10,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import accounts, containers, foundry, host_checks, relay_token
+from stack.parts import accounts, containers, development, foundry, host_checks, relay_token
 from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
@@ -22,17 +22,22 @@ from stack.reports.table import show as show_report
 from stack.settings import Settings, default_values, load
 from stack.tools.docker_engine import client
 
+DEVELOPMENT = """\
+Development mode. Save a file in services/chainlit, and the chat loads again by itself (its log: docker compose logs -f
+chainlit); save one in services/webgpu-static/page, and load the page again. Back: python3 scripts/up.py"""
+
 
 def main() -> int:
     """Run the command; returns the exit code: 0 every page answers, 1 something is broken, 2 could not even try."""
     return guarded(_run)
 
 
-def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.Report:
+def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool, overlay: str | None = None) -> probes.Report:
     """Make everything run and prove it with a generated token through every front end.
 
     Args:
         assume_yes: answer the questions about installing things with yes.
+        overlay: a compose file on top of compose.yaml.
 
     Returns:
         The probe's report on the running stack.
@@ -63,7 +68,7 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
         with stages.stage("Relay"):
             relay.start(settings, doors, token_file)
         with stages.stage("Containers") as progress:
-            containers.start(settings, progress)
+            containers.start(settings, progress, overlay=overlay)
         with stages.stage("A real answer through every front end"):
             return probes.run(settings)
 
@@ -71,12 +76,16 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
 def _run() -> int:
     parser = argparse.ArgumentParser(prog="up.py", description="Start the stack; installs what is missing.")
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
+    parser.add_argument("--dev", action="store_true", help="run from the sources: save a file and see it")
     parser.add_argument("--open", action="store_true", help="open the page in the browser at the end")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args()
     settings = load()
     stages = Stages()
-    report = bring_up(settings, stages, assume_yes=arguments.yes)
+    if arguments.dev:
+        development.check_sources_are_readable()
+    overlay = development.OVERLAY if arguments.dev else None
+    report = bring_up(settings, stages, assume_yes=arguments.yes, overlay=overlay)
     stages.summary()
     show_report(report)
     page = f"http://localhost:{settings.chainlit_port}"
@@ -84,6 +93,8 @@ def _run() -> int:
         stages.say(f"\nChat: {page}\n{_open_webui(settings)}")
         stages.say(f"WebGPU demo: http://localhost:{settings.webgpu_port}")
         stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
+        if arguments.dev:
+            stages.say(f"\n{DEVELOPMENT}")
         if arguments.open:
             webbrowser.open(page)
     return report.exit_code

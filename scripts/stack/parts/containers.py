@@ -74,8 +74,11 @@ def run_once(settings: Settings, client: DockerClient, service: str, timeout: fl
     )
 
 
-def start(settings: Settings, progress: Progress) -> None:
+def start(settings: Settings, progress: Progress, *, overlay: str | None = None) -> None:
     """Bring all services up and wait until each is healthy; what already runs as configured stays untouched.
+
+    Args:
+        overlay: a compose file in the repository's folder that is read on top of compose.yaml.
 
     Raises:
         StackError: ``port-taken``, or ``containers-failed`` with the end of Compose's output.
@@ -84,7 +87,8 @@ def start(settings: Settings, progress: Progress) -> None:
     def on_line(line: str) -> None:
         progress(line.strip())
 
-    arguments = ["up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--remove-orphans"]
+    files = ["--file", "compose.yaml", "--file", overlay] if overlay else []
+    arguments = [*files, "up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--remove-orphans"]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code == 0:
         return

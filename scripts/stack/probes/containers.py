@@ -10,6 +10,7 @@ from typing import Any
 
 from docker.models.containers import Container
 
+from stack.parts.development import sources_of
 from stack.probes.report import Outcome, degraded, failed, ok
 from stack.probes.running import CHAINLIT, GATEWAY, INIT, Running
 from stack.tools.text import one_line
@@ -82,7 +83,9 @@ def judge(attributes: Mapping[str, Any], gateway: str = "") -> Outcome:  # noqa:
             return failed("container-starting", "its health check has not answered yet", **names)
     if now.get("OOMKilled"):
         return degraded("container-oom-killed", "runs, but a process in it was ended for lack of memory", **names)
-    return ok(f"running, {health.get('Status') or 'no health check'}")
+    sources = sources_of(attributes)
+    mode = f"; development mode: from {sources}" if sources else ""
+    return ok(f"running, {health.get('Status') or 'no health check'}{mode}")
 
 
 def _ended(now: Mapping[str, Any]) -> str:

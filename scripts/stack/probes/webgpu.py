@@ -6,10 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from stack.parts.development import sources_of
 from stack.probes.model import wanted_model
 from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed, ok
@@ -62,8 +64,13 @@ async def way_leads_to_demo(running: Running) -> Outcome:
 async def demo_answers(running: Running) -> Outcome:
     """The page is whole, and a real token comes through its own address."""
     page = running.webgpu_page
+    container = await running.container(WEBGPU_STATIC)
+    sources = sources_of(container.attrs) if container else None
     try:
-        whole = await page_is_whole(running.http, page)
+        if sources:
+            whole = await page_is_as_its_sources(running.http, page, sources)
+        else:
+            whole = await page_is_whole(running.http, page)
         if whole.status is Status.FAILED:
             return replace(whole, names=_names(running))
         model = await loaded_model(running.http, page, wanted_model(running))
@@ -93,18 +100,41 @@ async def page_is_whole(http: httpx.AsyncClient, page: str) -> Outcome:
     return judge(listed | {"/": listed["/index.html"]}, served)
 
 
-def judge(listed: Mapping[str, Any], served: Iterable[Served]) -> Outcome:
+async def page_is_as_its_sources(http: httpx.AsyncClient, page: str, sources: Path) -> Outcome:
+    """Development mode: what comes is what lies in the folder now, whatever was edited since the image was made.
+
+    Args:
+        sources: the folder as the engine knows it, which with Docker Desktop is not this machine's name for it.
+    """
+    index = Answer.of(await http.get(page, timeout=FILE_SECONDS))
+    if index.status == 503:
+        return failed("front-end-down", f"the gateway says: {index.in_short}")
+    named = re.findall(r'(?:src|href)="(/[^"]+)"', index.body)
+    if not named or "{{" in index.body:
+        return failed("page-damaged", f"index.html names no files, or has blanks: {index.in_short}")
+    listed = {
+        f"/page/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in (sorted(sources.iterdir()) if sources.is_dir() else ())
+        if file.is_file() and not file.name.startswith(".") and file.name != "index.html"
+    }
+    served = [await _fetched(http, page, path) for path in ("/", *{**dict.fromkeys(named), **listed})]
+    outcome = judge({each.path: each.sha256 for each in served} | listed, served, made_as=f"as in {sources}")
+    return outcome if outcome.status is Status.FAILED else ok(f"development mode: {outcome.evidence}")
+
+
+def judge(listed: Mapping[str, Any], served: Iterable[Served], made_as: str = "unchanged") -> Outcome:
     """Whether what came is what was made.
 
     Args:
         listed: path and SHA-256 of each file.
+        made_as: what a right hash means, in words.
     """
     count = 0
     for each in served:
         if each.status != 200:
             return failed("page-damaged", f"{each.path}: status {each.status}")
         if each.sha256 != listed[each.path]:
-            return failed("page-damaged", f"{each.path} is not the file that the image was made with")
+            return failed("page-damaged", f"{each.path} is not {made_as}")
         for name, needed in HEADERS.items():
             if needed not in each.headers.get(name, ""):
                 return failed("page-headers-wrong", f"{each.path}: {name}: {each.headers.get(name) or 'missing'}")
@@ -112,7 +142,7 @@ def judge(listed: Mapping[str, Any], served: Iterable[Served]) -> Outcome:
         if not each.headers.get("content-type", "").startswith(TYPES.get(ending, "")):
             return failed("page-headers-wrong", f"{each.path}: content-type: {each.headers.get('content-type')}")
         count += 1
-    return ok(f"{count} files, unchanged and with their headers")
+    return ok(f"{count} files, {made_as} and with their headers")
 
 
 async def _fetched(http: httpx.AsyncClient, page: str, path: str) -> Served:
