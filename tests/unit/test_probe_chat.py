@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chat.problems import Problem
 from stack.probes.chat import ENOUGH, Conversation, _Session, judge
 
 FINE = Conversation(text="OK", pieces=1, first_text_seconds=0.2, seconds=0.4, ended=True)
@@ -76,8 +77,8 @@ def test_the_end_of_another_run_is_not_the_end(session: _Session) -> None:
 
 def test_the_code_that_signs_an_error(session: _Session) -> None:
     run = asked(session)
-    said = "**Foundry Local is not running.**\n\nStart it with `python3 scripts/up.py`.\n\n`foundry-not-running`"
-    error = {"type": "assistant_message", "id": "e", "parentId": run, "isError": True, "output": said}
+    told = Problem("foundry-not-running", f"{'Far too long a message. ' * 20}", "Start it with `up`.").markdown
+    error = {"type": "assistant_message", "id": "e", "parentId": run, "isError": True, "output": told}
     session.sort("new_message", error)
     assert session.seen.error_code == "foundry-not-running"
     assert session.seen.text == ""

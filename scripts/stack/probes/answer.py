@@ -11,11 +11,11 @@ from socketio.exceptions import SocketIOError
 
 from stack.probes import chat, open_webui
 from stack.probes.chat import Conversation, judge
-from stack.probes.model import wanted_model
+from stack.probes.model import model_to_ask, why_unanswered
 from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed
 from stack.probes.running import CHAINLIT, GATEWAY, OPEN_WEBUI, Running
-from stack.probes.upstream import Answer, first_token, loaded_model
+from stack.probes.upstream import Answer, first_token
 from stack.tools.text import one_line
 
 PAGE_SECONDS = 10.0
@@ -57,7 +57,7 @@ async def open_webui_answers(running: Running) -> Outcome:
                 user = await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, password)
             except open_webui.SignInRefusedError as refused:
                 return failed("sign-in-refused", str(refused))
-            model = await loaded_model(running.http, running.door, wanted_model(running))
+            model = await model_to_ask(running, running.door)
             return model if isinstance(model, Outcome) else await open_webui.converse(user, model)
 
     return await _answers(running, FrontEnd(OPEN_WEBUI, page, {"status": True}, converse))
@@ -105,11 +105,11 @@ async def _page_is_away(running: Running, front_end: FrontEnd, refusal: str) -> 
 
 async def _second_opinion(running: Running, said: str) -> Outcome:
     """The front end only says that something behind it is wrong: ask Foundry Local itself for a token."""
+    model = await model_to_ask(running, running.door)
     try:
-        model = await loaded_model(running.http, running.door, wanted_model(running))
         direct = await first_token(running.http, running.door, model) if isinstance(model, str) else model
     except httpx.HTTPError as strange:
-        direct = failed("unknown", f"{type(strange).__name__}: {strange}")
+        direct = await why_unanswered(running, strange, "asked for a token")
     if direct.status is Status.FAILED and direct.cause != "unknown":
         return replace(direct, evidence=f"{direct.evidence}; {said}")
     return failed("unknown", f"{said}; asked directly, Foundry Local: {direct.evidence}")

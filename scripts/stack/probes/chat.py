@@ -26,7 +26,7 @@ ANSWER_SECONDS = 90.0
 LEAVE_SECONDS = 3.0
 SLOW_SECONDS = 10.0  # to the first text: works, but nobody likes to wait that long
 
-CODE_AT_THE_END = re.compile(r"`([a-z][a-z-]+)`\s*$")  # how the chat app signs its errors
+CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
 
 Message = Mapping[str, Any]
 
@@ -174,8 +174,9 @@ class _Session:
                 self._end()
             return
         if message.get("isError"):
-            self.seen.error = one_line(str(message.get("output")), 300)
-            code = CODE_AT_THE_END.search(self.seen.error)
+            said = str(message.get("output"))
+            self.seen.error = one_line(said, 300)
+            code = CODE_AT_THE_END.search(said)
             self.seen.error_code = code[1] if code else None
         elif event == "stream_start":  # what comes whole is a notice of the app's own, not the model's answer
             self._answers.add(str(message["id"]))

@@ -1,4 +1,4 @@
-"""Layer model: Foundry Local knows the configured model and has it loaded."""
+"""Layer model: Foundry Local knows the configured model and has it loaded; and why nobody can be asked for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import httpx
 from stack.probes.foundry import door_is_ours, foundry_answers
 from stack.probes.report import Outcome, Status, failed
 from stack.probes.running import Running
-from stack.probes.upstream import model_state
+from stack.probes.upstream import loaded_model, model_state
 
 
 async def model_is_loaded(running: Running) -> Outcome:
@@ -16,11 +16,29 @@ async def model_is_loaded(running: Running) -> Outcome:
     try:
         return await model_state(running.http, running.door, wanted_model(running), settings.device)
     except httpx.HTTPError as strange:
-        for below in (door_is_ours, foundry_answers):
-            outcome = await below(running)
-            if outcome.status is Status.FAILED:
-                return outcome
-        return failed("unknown", f"asked for its models: {type(strange).__name__}: {strange}")
+        return await why_unanswered(running, strange, "asked for its models")
+
+
+async def why_unanswered(running: Running, strange: httpx.HTTPError, asked: str) -> Outcome:
+    """What the layer below says when a question to Foundry Local came to nothing.
+
+    Args:
+        strange: how it came to nothing.
+        asked: what was asked, for the evidence where the layer below is well.
+    """
+    for below in (door_is_ours, foundry_answers):
+        outcome = await below(running)
+        if outcome.status is Status.FAILED:
+            return outcome
+    return failed("unknown", f"{asked}: {type(strange).__name__} {strange}".strip())
+
+
+async def model_to_ask(running: Running, base: str) -> str | Outcome:
+    """The id of the model that a question goes to, asked at ``base``; or why there is none."""
+    try:
+        return await loaded_model(running.http, base, wanted_model(running))
+    except httpx.HTTPError as strange:
+        return await why_unanswered(running, strange, f"asked {base} for the loaded models")
 
 
 def wanted_model(running: Running) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 
 from stack.parts.development import sources_of
-from stack.probes.model import wanted_model
+from stack.probes.model import model_to_ask, why_unanswered
 from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed, ok
 from stack.probes.running import GATEWAY, WEBGPU_STATIC, Running
-from stack.probes.upstream import Answer, first_token, loaded_model
+from stack.probes.upstream import Answer, first_token
 
 FILE_SECONDS = 20.0
 PORT_INSIDE = 8000
@@ -71,21 +71,27 @@ async def demo_answers(running: Running) -> Outcome:
             whole = await page_is_as_its_sources(running.http, page, sources)
         else:
             whole = await page_is_whole(running.http, page)
-        if whole.status is Status.FAILED:
-            return replace(whole, names=_names(running))
-        model = await loaded_model(running.http, page, wanted_model(running))
-        if isinstance(model, Outcome):
-            return replace(model, names=_names(running))
-        token = await first_token(running.http, page, model)
-        if token.cause == "empty-answer":  # a small model may have nothing to say once
-            token = await first_token(running.http, page, model)
     except httpx.ConnectError:
         return failed("page-unreachable", f"nothing listens on {page}")
     except httpx.TimeoutException:
         return failed("front-end-down", f"{page} takes the connection and does not answer", **_names(running))
+    token = whole if whole.status is Status.FAILED else await _token_through(running, page)
     if token.status is Status.FAILED:
-        return replace(token, names=_names(running))
+        return replace(token, names=_names(running) | token.names)
     return ok(f"{whole.evidence}; through it, {token.evidence}")
+
+
+async def _token_through(running: Running, page: str) -> Outcome:
+    model = await model_to_ask(running, page)
+    if isinstance(model, Outcome):
+        return model
+    try:
+        token = await first_token(running.http, page, model)
+        if token.cause == "empty-answer":  # a small model may have nothing to say once
+            token = await first_token(running.http, page, model)
+    except httpx.HTTPError as strange:
+        return await why_unanswered(running, strange, f"asked {page} for a token")
+    return token
 
 
 async def page_is_whole(http: httpx.AsyncClient, page: str) -> Outcome:
