@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from docker.models.containers import Container
@@ -17,6 +18,7 @@ from stack.tools.text import one_line
 
 START_SECONDS = 15.0  # how long a container may still be starting while we look
 POLL_SECONDS = 0.25
+NEVER = 1  # the year in which the engine says that a container started that has not
 
 _PORT_TAKEN = re.compile(r"Bind for [\d.]+:(\d+) failed|listen tcp4? [\d.]+:(\d+): bind")
 
@@ -94,10 +96,11 @@ def _ended(now: Mapping[str, Any]) -> str:
 
 
 async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
-    """Add the log's last line where a container ended by itself: it mostly says why."""
-    if outcome.cause not in ("container-stopped", "container-restarting", "init-failed"):
+    """Add the log's last line since the last start where a container ended by itself: it mostly says why."""
+    started = datetime.fromisoformat(container.attrs["State"]["StartedAt"])
+    if outcome.cause not in ("container-stopped", "container-restarting", "init-failed") or started.year == NEVER:
         return outcome
-    log: bytes = await asyncio.to_thread(container.logs, tail=1)
+    log: bytes = await asyncio.to_thread(container.logs, tail=1, since=started.timestamp())
     last = one_line(log.decode(errors="replace"), 160)
     evidence = f"{outcome.evidence}; last in its log: {last}" if last else outcome.evidence
     return Outcome(outcome.status, outcome.cause, evidence, outcome.names)
