@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from fakes.model_server import ModelServer
-from stack.probes import upstream
+from stack.probes import causes, upstream
 from stack.probes.report import Status
 from stack.probes.upstream import Answer, first_token, judge_status, matching, model_state
 
@@ -89,6 +89,22 @@ async def test_model(  # noqa: PLR0917  (pytest passes them by name)
     """``wanted``: MODEL and DEVICE."""
     server.models, server.loaded = known, loaded
     assert (await model_state(http, server.url, *wanted)).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("phi-4-minny-instruct", "set MODEL in .env to Phi-4-mini-instruct or Phi-4, or to auto"),
+        ("qwen", "set MODEL in .env to Phi-4-mini-instruct or Phi-4, or to auto"),
+    ],
+)
+async def test_the_fix_for_an_unknown_model_names_what_there_is(
+    server: ModelServer, http: httpx.AsyncClient, wanted: str, said: str
+) -> None:
+    """`up` alone would refuse the same name again."""
+    server.models = [EMBED, PHI, PHI_GPU, BIG_PHI]
+    outcome = await model_state(http, server.url, wanted)
+    assert said in causes.fix("model-unknown", **outcome.names)
 
 
 async def test_evidence_names_variant_and_device(server: ModelServer, http: httpx.AsyncClient) -> None:

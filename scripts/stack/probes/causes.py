@@ -171,7 +171,7 @@ _CAUSES = (
         "model-unknown",
         "The chat says that the model is unknown.",
         "Foundry Local answers, but its list of models does not have the configured one.",
-        UP,
+        f"python3 scripts/foundry.py status\n# set MODEL in .env to {{models}}, or to auto; then: {UP}",
     ),
     Cause(
         "model-not-loaded",

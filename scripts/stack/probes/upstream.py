@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import time
@@ -87,7 +88,8 @@ async def model_state(http: httpx.AsyncClient, base: str, wanted: str, device: s
         return ok(f"{best} on {device_of(best)}{others}")
     if not meant:
         shown = ", ".join(known[:5]) or "none at all"
-        return failed("model-unknown", f"wanted: {wanted}; Foundry Local knows {shown}")
+        near = " or ".join(nearest(known, wanted)) or "one that it knows"
+        return failed("model-unknown", f"wanted: {wanted}; Foundry Local knows {shown}", models=near)
     return failed("model-not-loaded", f"wanted: {wanted}; loaded: {', '.join(loaded[:5]) or 'none'}")
 
 
@@ -112,6 +114,13 @@ def matching(ids: Sequence[str], wanted: str) -> list[str]:
     fitting = [each for each in ids if each.lower() == begin or each.lower().startswith((f"{begin}-", f"{begin}:"))]
     shortest = min((_name(each) for each in fitting), key=len, default="")
     return [each for each in fitting if _name(each) == shortest]
+
+
+def nearest(ids: Sequence[str], wanted: str) -> list[str]:
+    """Up to three names that a misspelt one may have meant; the first ones where none is like it."""
+    names = {_name(each): VARIANT.sub("", each) for each in matching(ids, "auto")}
+    near = difflib.get_close_matches(wanted.lower(), names, cutoff=0.4) or list(names)[:3]
+    return [names[name] for name in near]
 
 
 def device_of(model_id: str) -> str:
@@ -160,7 +169,7 @@ def _judge_refusal(answer: Answer) -> Outcome:
     if answer.status == 400 and "not loaded" in message.lower():
         return failed("model-not-loaded", message)
     if answer.status == 404:
-        return failed("model-unknown", message)
+        return failed("model-unknown", message, models="one that is loaded")
     return failed("unknown", answer.in_short)
 
 
