@@ -23,8 +23,9 @@ from stack.settings import Settings, default_values, load
 from stack.tools.docker_engine import client
 
 DEVELOPMENT = """\
-Development mode. Save a file in services/chainlit, and the chat loads again by itself (its log: docker compose logs -f
-chainlit); save one in services/webgpu-static/page, and load the page again. Back: python3 scripts/up.py"""
+Development mode. Save a file in services/chainlit, and the chat loads again by itself (one that stays silent has an
+error, which `docker compose logs chainlit` shows). Save one in services/webgpu-static/page, and load the page again.
+Back to production: python3 scripts/up.py"""
 
 
 def main() -> int:
