@@ -8,8 +8,10 @@ import sys
 import pytest
 from rich.console import Console
 
+from stack.probes.report import Check, Layer, Report, Status
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
+from stack.reports.table import show as show_report
 from stack.tools.errors import StackError
 
 
@@ -43,7 +45,7 @@ def test_without_a_terminal_news_come_at_most_every_five_seconds(
     with stages.stage("Fetching [it]") as progress:
         for second in range(12):
             clock.now = float(second)
-            progress(f"file {second}", second / 10 if second > 6 else None)
+            progress(f"file {second}", second / 10 if second > 6 else 0.0)
     lines = paper.getvalue().splitlines()
     assert lines == ["Fetching [it] ...", "  file 5", "  file 10 (100%)", "Fetching [it]: done (11.0 s)"]
 
@@ -69,6 +71,23 @@ def test_the_summary_adds_up(stages: Stages, paper: io.StringIO, clock: Clock) -
     stages.summary()
     together = paper.getvalue().splitlines()[-1].split()
     assert together == ["together", "4.0", "s"]
+
+
+def test_in_a_file_a_table_is_neither_cut_nor_filled_with_blanks(paper: io.StringIO) -> None:
+    long = "what was seen, all of it, " * 20
+    console = Console(file=paper, width=40)
+    for status in (Status.OK, Status.SKIPPED):
+        show_report(Report([Check("a.b", Layer.ANSWER, "chat", status, 0.1, None, None, f"{long}end")]), console)
+    lines = paper.getvalue().splitlines()
+    assert len([line for line in lines if line.endswith(f"{long}end")]) == 2
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_the_summary_has_no_blanks_at_the_end(stages: Stages, paper: io.StringIO) -> None:
+    with stages.stage("Starting"):
+        pass
+    stages.summary()
+    assert [line for line in paper.getvalue().splitlines() if line != line.rstrip()] == []
 
 
 def test_on_a_terminal_the_stage_is_a_live_line(paper: io.StringIO) -> None:

@@ -9,12 +9,12 @@ from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from stack.parts import foundry
 from stack.parts.relay import lifecycle as relay
+from stack.reports.console import make_console, print_table
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.settings import Settings, load
@@ -100,7 +100,7 @@ def _status(settings: Settings, *, as_json: bool) -> int:
     ):
         if value is not None:
             table.add_row(name, Text(str(value)))
-    Console(highlight=False).print(table)
+    print_table(make_console(), table)
     return 0 if found.running else 1
 
 

@@ -12,6 +12,7 @@ from rich.live import Live
 
 from stack import probes
 from stack.reports import table
+from stack.reports.console import make_console
 from stack.reports.errors import guarded
 from stack.settings import Settings, load
 
@@ -44,7 +45,7 @@ def _run() -> int:
 
 def _once(settings: Settings, only: probes.Layer | None) -> probes.Report:
     """One probe; on a terminal its lines appear as they become known."""
-    console = table.make_console()
+    console = make_console()
     if console.is_terminal:
         known: list[probes.Check] = []
         with Live(console=console, transient=True) as live:
@@ -66,7 +67,7 @@ def _watch(settings: Settings, only: probes.Layer | None, *, as_json: bool) -> i
     pause = threading.Event()
     report: probes.Report | None = None
     live: AbstractContextManager[Live | None] = (
-        nullcontext() if as_json else Live(console=table.make_console(), auto_refresh=False)
+        nullcontext() if as_json else Live(console=make_console(), auto_refresh=False)
     )
     try:
         with live as screen:

@@ -12,6 +12,7 @@ from rich.progress import Progress as LiveLine
 from rich.table import Table
 from rich.text import Text
 
+from stack.reports.console import make_console, print_table
 from stack.tools import consent
 from stack.tools.progress import Progress
 
@@ -30,7 +31,7 @@ class Stages:
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or make_console()
         self.done: list[tuple[str, float]] = []
         self._clock = clock
 
@@ -63,7 +64,7 @@ class Stages:
         for title, seconds in self.done:
             table.add_row(Text(title), f"{seconds:.1f} s")
         table.add_row("together", f"{sum(seconds for _, seconds in self.done):.1f} s", style="bold")
-        self.console.print(table)
+        print_table(self.console, table)
 
     @contextmanager
     def _live(self, title: str) -> Iterator[Progress]:
@@ -92,7 +93,7 @@ class Stages:
             now = self._clock()
             if now - last_told >= PLAIN_NEWS_EVERY:
                 last_told = now
-                share = "" if fraction is None else f" ({fraction:.0%})"
+                share = f" ({fraction:.0%})" if fraction else ""  # 0 % says that nothing goes on
                 self._print(Text(f"  {text}{share}"))
 
         yield progress

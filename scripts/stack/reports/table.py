@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stack.probes.report import Check, Layer, Report, Status, troubles
+from stack.reports.console import make_console, print_table
 
 STYLES = {Status.OK: "green", Status.DEGRADED: "yellow", Status.FAILED: "bold red", Status.SKIPPED: "dim"}
 WORDS = {
@@ -18,21 +19,10 @@ WORDS = {
 }
 
 
-WIDTH_OF_A_FILE = 200  # columns, where no terminal says how many it has
-
-
-def make_console(*, quiet: bool = False) -> Console:
-    """Standard output, wide enough for the table where it is no terminal."""
-    console = Console(highlight=False, quiet=quiet)
-    if not console.is_terminal:
-        console.width = WIDTH_OF_A_FILE
-    return console
-
-
 def show(report: Report, console: Console | None = None) -> None:
     """Print the report."""
     console = console or make_console()
-    console.print(render(report.checks))
+    print_table(console, render(report.checks))
     console.print(verdict(report), soft_wrap=True)
 
 
@@ -42,7 +32,7 @@ def watched(report: Report, seconds: float) -> RenderableType:
     return Group(render(report.checks), verdict(report), Text(asked, style="dim"))
 
 
-def render(checks: Sequence[Check]) -> RenderableType:
+def render(checks: Sequence[Check]) -> Table:
     """The table, from the ground up."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
     for heading in ("check", "target", "status"):

@@ -52,7 +52,7 @@ class _Plain:
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def note(self, text: str, fraction: float | None = None) -> None:
-        self.detail = text if fraction is None else f"{text}, {fraction:.0%}"
+        self.detail = f"{text}, {fraction:.0%}" if fraction else text
 
     def start(self) -> None:
         print(f"{self.title} ...", file=self.out, flush=True)
