@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.settings import Settings, load
 from stack.tools.errors import StackError
-from stack.tools.process import become
 
 LOG_LINES = 100
+FOLLOW_SECONDS = 0.2
 
 
 def main() -> int:
@@ -109,9 +110,27 @@ def _logs(file: Path, *, follow: bool) -> int:
         raise StackError(
             f"There is no log yet: {file}.", fix="python3 scripts/foundry.py start", cause="no-log", exit_code=2
         )
-    tail = shutil.which("tail")
-    if follow and tail:
-        become([tail, "-n", str(LOG_LINES), "-F", str(file)])
     with file.open(encoding="utf-8", errors="replace") as text:
-        print("".join(deque(text, maxlen=LOG_LINES)), end="")
+        print("".join(deque(text, maxlen=LOG_LINES)), end="", flush=True)
+        read = text.tell()
+    if follow:
+        with suppress(KeyboardInterrupt):  # how one leaves it
+            _follow(file, read)
     return 0
+
+
+def _follow(file: Path, read: int) -> None:
+    """Print what is added to the log, for ever; when it was begun anew, from its beginning.
+
+    Args:
+        read: bytes that were printed already.
+    """
+    pause = threading.Event()
+    while not pause.wait(FOLLOW_SECONDS):
+        size = file.stat().st_size if file.exists() else 0
+        if size == read:
+            continue
+        with file.open("rb") as log:
+            log.seek(read if read < size else 0)
+            print(log.read().decode(errors="replace"), end="", flush=True)
+            read = log.tell()
