@@ -22,6 +22,7 @@ FIXED = {
     "ENABLE_VERSION_UPDATE_CHECK": "false",
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "false",
     "OLLAMA_BASE_URL": "http://127.0.0.1:11434",  # never asked; without one it looks for one at start
+    "AIOHTTP_POOL_DNS_TTL": "0",  # ask Docker for the gateway's address each time: a new gateway may have another
     "BYPASS_MODEL_ACCESS_CONTROL": "true",  # every user may ask the model, which is why they have an account
     "ENABLE_ADMIN_CHAT_ACCESS": "false",  # nobody reads another one's chats
     "ENABLE_ADMIN_EXPORT": "false",

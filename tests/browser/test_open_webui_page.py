@@ -12,11 +12,9 @@ import stamina
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
-from fakes.open_webui import Person, completions, second_person
+from fakes.open_webui import Person, administrator, completions, second_person
 from fakes.waiting import wait_until
-from stack.parts import accounts
 from stack.settings import Settings, load
-from stack.tools.docker_engine import client
 
 Look = Callable[[str], None]
 ANSWER_MS = 60_000
@@ -95,9 +93,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def admin(settings: Settings) -> Person:
-    account = accounts.OPEN_WEBUI
-    password = accounts.first_password(settings, client(), account)
-    return Person(f"http://localhost:{settings.open_webui_port}", account.user, password)
+    return administrator(settings)
 
 
 @pytest.fixture

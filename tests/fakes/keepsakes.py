@@ -10,8 +10,8 @@ import json
 import sys
 from typing import Any
 
-from fakes.open_webui import Person
-from stack.parts import accounts, containers, made_secrets
+from fakes.open_webui import Person, administrator
+from stack.parts import containers, made_secrets
 from stack.settings import Settings, load
 from stack.tools.docker_engine import client
 
@@ -50,9 +50,8 @@ def find(settings: Settings) -> dict[str, Any]:
 
 
 def _people(settings: Settings) -> tuple[Person, Person]:
-    page = f"http://127.0.0.1:{settings.open_webui_port}"
-    account = accounts.OPEN_WEBUI
-    return Person(page, account.user, accounts.first_password(settings, client(), account)), Person(page, *SECOND)
+    admin = administrator(settings)
+    return admin, Person(admin.page, *SECOND)
 
 
 def _chats(person: Person) -> list[Any]:

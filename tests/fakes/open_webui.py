@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 
 import httpx
 
+from stack.parts import accounts
 from stack.probes import open_webui
 from stack.probes.chat import Conversation
 from stack.settings import Settings
+from stack.tools.docker_engine import client
 
 Result = TypeVar("Result")
 
@@ -65,6 +67,21 @@ class Person:
 
     def _http(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.page, trust_env=False, timeout=60)
+
+
+def administrator(settings: Settings) -> Person:
+    """The first account, with the password that was made at first start."""
+    account = accounts.OPEN_WEBUI
+    password = accounts.first_password(settings, client(), account)
+    return Person(f"http://localhost:{settings.open_webui_port}", account.user, password)
+
+
+def extras(admin: Person) -> set[bool]:
+    """Whether what costs more than one completion a message is on: all of it, none, or some."""
+    tasks = admin.call("GET", "/api/v1/tasks/config")
+    metadata = admin.call("GET", "/api/v1/configs/models")["DEFAULT_MODEL_METADATA"]
+    names = [f"ENABLE_{name}_GENERATION" for name in ("TITLE", "TAGS", "FOLLOW_UP", "AUTOCOMPLETE")]
+    return {metadata["capabilities"]["builtin_tools"], *(bool(tasks[name]) for name in names)}
 
 
 @contextmanager

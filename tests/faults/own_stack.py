@@ -270,10 +270,12 @@ def own_stack(base: Settings, engine: DockerClient, folder: Path, **knobs: objec
         folder: an empty folder that may be removed.
         knobs: settings that differ, by attribute.
     """
-    chainlit, port = free_ports(2)
+    chainlit, open_webui, webgpu, port = free_ports(4)
     own: dict[str, object] = {
         "compose_project_name": f"{base.compose_project_name}-{uuid4().hex[:6]}",
         "chainlit_port": chainlit,
+        "open_webui_port": open_webui,
+        "webgpu_port": webgpu,
         "foundry_port": port,
         "foundry_url": "own",
         "model": "auto",

@@ -13,7 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from fakes import users_runtime
+from fakes import keepsakes, users_runtime
+from fakes.open_webui import administrator, extras
 from fakes.waiting import wait_until
 from faults.own_stack import OwnStack, listening
 from stack.parts.host_checks import free_ports
@@ -21,7 +22,7 @@ from stack.parts.model import prepare as prepare_model
 from stack.settings import ROOT, Settings
 from stack.tools.progress import silent
 
-LONG_RUNNING = ("gateway", "chainlit")
+LONG_RUNNING = ("gateway", "chainlit", "open-webui", "webgpu-static")
 DEAD_DOCKER = "unix:///nobody/listens/here.sock"
 
 
@@ -34,7 +35,7 @@ def as_it_is(stack: OwnStack) -> dict[str, object]:
         "daemons": stack.daemons(),
         "token": (stack.state / "relay-token").read_text(),
         "networks": sorted(stack.networks()),
-        "volumes": stack.volumes(),
+        "volumes": sorted(stack.volumes()),
     }
 
 
@@ -50,7 +51,8 @@ def nothing_is_left(stack: OwnStack, opened: set[int]) -> None:
     assert not stack.containers()
     assert not stack.networks()
     assert not stack.processes()
-    assert opened > {stack.settings.chainlit_port, stack.settings.foundry_port}
+    pages = {stack.settings.chainlit_port, stack.settings.open_webui_port, stack.settings.webgpu_port}
+    assert opened > {*pages, stack.settings.foundry_port}
     wait_until(lambda: not opened & set(listening()))
 
 
@@ -59,6 +61,8 @@ def test_from_the_first_up_over_a_reboot_to_the_last_down(stack: OwnStack) -> No
     """One story, because each `up` from nothing takes its time."""
     stack.up()
     first, opened = as_it_is(stack), stack.ports()
+    keepsakes.leave(stack.settings)
+    left = keepsakes.find(stack.settings)
 
     stack.up()
     assert as_it_is(stack) == first
@@ -77,16 +81,25 @@ def test_from_the_first_up_over_a_reboot_to_the_last_down(stack: OwnStack) -> No
     stack.up()
     assert page_answers(stack.settings.chainlit_port)
     assert (stack.state / "relay-token").read_text() == first["token"]
+    assert keepsakes.find(stack.settings) == left
 
     stack.down()
     nothing_is_left(stack, opened)
-    assert stack.volumes() == first["volumes"] != []
+    assert sorted(stack.volumes()) == first["volumes"] != []
+    stack.down()
+
+    stack.up(API_KEY="changed", OPEN_WEBUI_EXTRAS="true")
+    assert (stack.state / "relay-token").read_text() == first["token"]
+    assert keepsakes.find(stack.settings) == left
+    admin = administrator(stack.settings)
+    assert admin.call("GET", "/openai/config")["OPENAI_API_KEYS"] == ["changed"]
+    assert extras(admin) == {True}
     stack.down()
 
     refused = stack.run("down", "--volumes")
     assert refused.code == 2, refused.all
     assert "--yes" in refused.err
-    assert stack.volumes() == first["volumes"]
+    assert sorted(stack.volumes()) == first["volumes"]
     stack.down("--volumes", "--yes")
     assert not stack.volumes()
     assert not (stack.state / "relay-token").exists()
@@ -118,7 +131,7 @@ def test_down_on_half_a_stack_and_without_an_engine(stack: OwnStack) -> None:
     assert unreachable.code == 2, unreachable.all
     assert "The relay and the stack's Foundry Local are stopped" in unreachable.err
     assert not stack.processes()
-    assert set(stack.containers()) == {"gateway", "init"}
+    assert set(stack.containers()) == {"gateway", "init", "open-webui", "webgpu-static"}
 
     stack.down()
     nothing_is_left(stack, opened)

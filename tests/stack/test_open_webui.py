@@ -11,7 +11,8 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from fakes.open_webui import Person, completions, second_person
+from fakes.open_webui import Person, administrator, completions, extras, second_person
+from fakes.spare_stack import NO_LABELS
 from fakes.waiting import wait_until
 from stack.parts import accounts
 from stack.settings import ROOT, Settings
@@ -28,10 +29,8 @@ def page(settings: Settings) -> str:
 
 
 @pytest.fixture(scope="module")
-def admin(settings: Settings, engine: DockerClient, page: str) -> Person:
-    """The administrator, with the password that was made at first start."""
-    account = accounts.OPEN_WEBUI
-    return Person(page, account.user, accounts.first_password(settings, engine, account))
+def admin(settings: Settings) -> Person:
+    return administrator(settings)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +141,33 @@ def test_nobody_reads_the_chats_of_another(admin: Person, somebody: Person) -> N
     assert admin.status("GET", f"/api/v1/chats/list/user/{owner}") in (401, 403, 404)
 
 
+def test_the_gateway_may_come_back_with_another_address(
+    engine: DockerClient, settings: Settings, container: Find, somebody: Person
+) -> None:
+    assert "Paris" in somebody.ask("What is the capital of France?").text
+    gateway, network = container("gateway"), f"{settings.compose_project_name}_private"
+    before = address(gateway, network)
+    gateway.stop()
+    image = f"localhost/foundry-stack/chainlit:{settings.image_tag}"
+    squatter = engine.containers.run(
+        image, entrypoint=["sleep", "infinity"], init=True, detach=True, labels=NO_LABELS, network=network
+    )
+    try:
+        assert address(squatter, network) == before
+        gateway.start()
+        wait_until(lambda: container("gateway").attrs["State"]["Health"]["Status"] == "healthy", seconds=60)
+        assert address(gateway, network) != before
+        assert "Paris" in somebody.ask("What is the capital of France?").text
+    finally:
+        squatter.remove(force=True)
+        gateway.start()
+
+
+def address(container: Container, network: str) -> str:
+    container.reload()
+    return str(container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+
 # --- settings ---
 
 
@@ -184,7 +210,7 @@ def test_what_the_stack_depends_on_wins_and_preferences_survive(
     assert openai["OPENAI_API_KEYS"] == ["changed"]
     assert openai["OPENAI_API_BASE_URLS"] == ["http://host.docker.internal:51211/v1"]
     assert openai["ENABLE_OPENAI_API"] is True
-    assert _extras(admin) == {True}
+    assert extras(admin) == {True}
     kept = admin.call("GET", "/api/v1/configs/models")
     assert kept["DEFAULT_MODEL_METADATA"]["capabilities"]["vision"] is False
     assert kept["DEFAULT_MODEL_PARAMS"] == {"temperature": 0.5}
@@ -194,15 +220,8 @@ def test_what_the_stack_depends_on_wins_and_preferences_survive(
     wait_until(lambda: completions(settings) > before + 1)
 
     restarted()
-    assert _extras(admin) == {False}
+    assert extras(admin) == {False}
     assert admin.call("GET", "/openai/config")["OPENAI_API_KEYS"] == [""]
-
-
-def _extras(admin: Person) -> set[bool]:
-    tasks = admin.call("GET", "/api/v1/tasks/config")
-    metadata = admin.call("GET", "/api/v1/configs/models")["DEFAULT_MODEL_METADATA"]
-    names = [f"ENABLE_{name}_GENERATION" for name in ("TITLE", "TAGS", "FOLLOW_UP", "AUTOCOMPLETE")]
-    return {metadata["capabilities"]["builtin_tools"], *(bool(tasks[name]) for name in names)}
 
 
 def test_a_setting_that_can_not_be_used_is_named(settings: Settings) -> None:
