@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from stack.parts.foundry.discover import at_address, search
+from stack.parts.foundry.discover import at_address, find, search
 from stack.parts.foundry.native import missing_library
+from stack.settings import Settings
 from stack.tools.errors import StackError
 
 STATUS = {"endpoints": ["http://127.0.0.1:1"], "modelCachePath": "/nowhere", "pid": 999_999_999}
@@ -71,6 +72,25 @@ def test_the_stacks_own_relay_is_not(serve: Serve) -> None:
         at_address(f"http://127.0.0.1:{port}")
     assert refused.value.cause == "foundry-url-unreachable"
     assert "relay" in refused.value.message
+
+
+@pytest.mark.parametrize("knob", ["chainlit_port", "open_webui_port", "webgpu_port", "foundry_port"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_address_of_the_stacks_own_is_told(serve: Serve, knob: str, host: str) -> None:
+    own, users = serve({"hello": "page"}), serve({"hello": "world"})
+    for port, told in ((own, True), (users, False)):
+        with pytest.raises(StackError) as refused:
+            find(Settings(foundry_url=f"http://{host}:{port}", **{knob: own}))
+        assert refused.value.cause == "foundry-url-unreachable"
+        assert (knob.upper() in refused.value.message) is told
+
+
+def test_a_foundry_of_the_users_may_have_the_stacks_port(serve: Serve) -> None:
+    port = serve(STATUS)
+    found = find(Settings(foundry_url=f"http://127.0.0.1:{port}", foundry_port=port))
+
+    assert found is not None
+    assert found.port == port
 
 
 def test_listening_on_every_address_is_told(serve: Serve) -> None:

@@ -18,6 +18,7 @@ LOOK_SECONDS = 3.0
 OUR_MODULES = ("stack.parts.foundry.serve", "stack.parts.relay")
 LOOKS_LIKE_FOUNDRY = ("foundry", "inference.service.agent")
 RUNTIME_LIBRARY = "libfoundry_local"
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "host.docker.internal")
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  (read, not listened on)
 
 
@@ -68,7 +69,10 @@ def find(settings: Settings) -> Found | None:
         return None
     if settings.foundry_url == "auto":
         return next(search(settings.foundry_port), None)
-    return at_address(settings.foundry_url)
+    try:
+        return at_address(settings.foundry_url)
+    except StackError as refused:
+        raise _our_own_door(settings) or refused from None
 
 
 def search(first_port: int) -> Iterator[Found]:
@@ -167,6 +171,25 @@ def _is_ours(pid: int | None) -> bool:
 def _local_pid(url: str, status: api.Status) -> int | None:
     host = urlsplit(url).hostname or ""
     return status.pid if host == "localhost" or host.startswith("127.") or host == "::1" else None
+
+
+def _our_own_door(settings: Settings) -> StackError | None:
+    """The error for the address of one of the stack's own ports, where no Foundry Local of the user's listens."""
+    doors = {
+        settings.chainlit_port: "the page of the stack's chat (CHAINLIT_PORT)",
+        settings.open_webui_port: "the page of the stack's Open WebUI (OPEN_WEBUI_PORT)",
+        settings.webgpu_port: "the page of the stack's WebGPU demo (WEBGPU_PORT)",
+        settings.foundry_port: "the stack's own way to Foundry Local (FOUNDRY_PORT)",
+    }
+    address = urlsplit(settings.foundry_url)
+    if address.port not in doors or address.hostname not in THIS_MACHINE:
+        return None
+    return StackError(
+        f"FOUNDRY_URL={settings.foundry_url}: that is {doors[address.port]}, and not a Foundry Local of yours.",
+        fix="Give the address that your Foundry Local itself names; or set FOUNDRY_URL=auto in .env: then it is found, "
+        "or one is started.",
+        cause="foundry-url-unreachable",
+    )
 
 
 def _unreachable(url: str, why: str) -> StackError:
