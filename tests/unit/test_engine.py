@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.parts import debian_archive, engine_start, plugins
+from stack.parts import base_image, debian_archive, engine_start, plugins
 from stack.parts.engine import ensure_engine
 from stack.parts.host_checks import free_ports
 from stack.tools.errors import StackError
@@ -86,6 +86,18 @@ def test_an_image_is_made_from_a_mirror_and_not_from_a_list_of_them(tmp_path: Pa
     mirrors.write_text("http://mirror.invalid/debian\tpriority:1\nhttp://other.invalid/debian\n")
     assert debian_archive._resolve_list_of_mirrors(f"mirror+file:{mirrors}/") == "http://mirror.invalid/debian"
     assert debian_archive._resolve_list_of_mirrors("http://mirror.invalid/debian/") == "http://mirror.invalid/debian/"
+
+
+def test_what_was_installed_to_make_an_image_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very packages are not installed: the machine that the test runs on may have them, and keeps what it has."""
+    installed: list[str] = []
+    said: list[str] = []
+    monkeypatch.setattr(base_image, "find_program", lambda name: f"/usr/bin/{name}" if installed else None)
+    monkeypatch.setattr(base_image.apt, "is_debian_like", lambda: True)
+    monkeypatch.setattr(base_image.apt, "install", lambda packages, _: installed.extend(packages))
+    found = base_image._ensure_mmdebstrap("trixie", assume_yes=True, progress=silent, say=said.append)
+    assert found == "/usr/bin/mmdebstrap"
+    assert said == [f"Installed: {', '.join(installed)}."]
 
 
 def test_security_updates_are_among_an_images_sources() -> None:

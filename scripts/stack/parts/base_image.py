@@ -92,7 +92,8 @@ def ensure_base_image(
                 exit_code=2,
             )
         say(f"{wanted} can't be pulled ({why_not_pulled}); making the same Debian from its packages.")
-    _make(settings, engine, suite, assume_yes=assume_yes, progress=progress)
+    mmdebstrap = _ensure_mmdebstrap(suite, assume_yes=assume_yes, progress=progress, say=say)
+    _make(settings, engine, suite, mmdebstrap, progress)
     return made_here
 
 
@@ -169,8 +170,7 @@ def _follow(events: Iterable[Event], progress: Progress) -> str | None:
     return None
 
 
-def _make(settings: Settings, engine: DockerClient, suite: str, *, assume_yes: bool, progress: Progress) -> None:
-    mmdebstrap = _ensure_mmdebstrap(suite, assume_yes=assume_yes, progress=progress)
+def _make(settings: Settings, engine: DockerClient, suite: str, mmdebstrap: str, progress: Progress) -> None:
     folder = settings.state / "base-image.partial"
     _remove(folder)
     private_folder(folder)
@@ -217,7 +217,7 @@ def _run_as_allowed(command: list[str], on_line: Callable[[str], None]) -> Finis
     return stream(command, on_line)
 
 
-def _ensure_mmdebstrap(suite: str, *, assume_yes: bool, progress: Progress) -> str:
+def _ensure_mmdebstrap(suite: str, *, assume_yes: bool, progress: Progress, say: Callable[[str], None]) -> str:
     if found := find_program("mmdebstrap"):
         return found
     if not apt.is_debian_like():
@@ -237,6 +237,7 @@ def _ensure_mmdebstrap(suite: str, *, assume_yes: bool, progress: Progress) -> s
             exit_code=2,
         )
     apt.install(packages, progress)
+    say(f"Installed: {', '.join(packages)}.")
     return find_program("mmdebstrap") or "mmdebstrap"
 
 
