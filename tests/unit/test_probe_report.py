@@ -65,3 +65,13 @@ def test_under_a_red_table_stands_the_fix_in_full_and_nothing_is_taken_for_marku
     show(Report([check(Status.FAILED, "relay-down", fix)]), Console(file=paper, width=60))
     assert fix in paper.getvalue()
     assert "seen [this]" in paper.getvalue()
+
+
+def test_on_80_columns_there_is_room_for_what_was_seen() -> None:
+    paper = io.StringIO()
+    seen = "first text after 0.48 s, proper end after 1.17"
+    longest = Check("container.webgpu-static", Layer.CONTAINER, "webgpu-static", Status.OK, 12.3, None, None, seen * 2)
+    show(Report([longest]), Console(file=paper, width=80, force_terminal=True, color_system=None))
+    (line,) = [line for line in paper.getvalue().splitlines() if line.startswith("container.")]
+    assert seen[:35] in line
+    assert len(line) <= 80

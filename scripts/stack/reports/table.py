@@ -33,16 +33,15 @@ def watched(report: Report, seconds: float) -> RenderableType:
 
 
 def render(checks: Sequence[Check]) -> Table:
-    """The table, from the ground up."""
+    """The table, from the ground up. The target is left to the JSON: a check's name says it, and lines are short."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
-    for heading in ("check", "target", "status"):
+    for heading in ("check", "status"):
         table.add_column(heading, no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("what was seen", ratio=1, no_wrap=True, overflow="ellipsis")  # in full below where it matters
     for check in sorted(checks, key=lambda check: list(Layer).index(check.layer)):
         table.add_row(
             check.id,
-            check.target,
             Text(check.status, style=STYLES[check.status]),
             "" if check.status is Status.SKIPPED else f"{check.seconds:.2f}",
             _seen(check),
