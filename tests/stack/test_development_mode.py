@@ -54,7 +54,7 @@ class Chat:
     told_to_reload: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def on_event(self, name: str, *data: Any) -> None:
-        if name == "new_message" and data[0]["type"] == "assistant_message" and not self.greeting.done():
+        if name == "new_message" and data[0]["type"].endswith("_message") and not self.greeting.done():
             self.greeting.set_result(data[0]["output"])
         if name == "reload":
             self.told_to_reload.set()
