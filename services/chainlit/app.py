@@ -14,10 +14,11 @@ make_home()
 
 from chat import conversation, model, server, settings  # noqa: E402
 from chat.answer import Answer  # noqa: E402
-from chat.page import close_doors  # noqa: E402
+from chat.page import close_doors, follow_the_system  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
 
 close_doors()
+follow_the_system()
 
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
@@ -25,6 +26,18 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each req
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"
 AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens (`MAX_TOKENS`). Say “go on” for more.*"
+
+
+STARTERS = {
+    "Ask for a fact": "What is the capital of Poland?",
+    "Have something explained": "What is a language model? Explain it in three sentences.",
+    "Have some code written": "Write a Python function that says whether a word is a palindrome.",
+}
+
+
+@cl.set_starters
+async def starters(_user: cl.User | None) -> list[cl.Starter]:
+    return [cl.Starter(label=label, message=message) for label, message in STARTERS.items()]
 
 
 @cl.on_chat_start
@@ -69,7 +82,8 @@ async def _find_model() -> tuple[server.Server, str]:
     where = await server.find(knobs)
     which = await model.which(where, knobs.model)
     if told != (where.root, which):
-        await cl.Message(content=f"**{which}** answers you, from `{where.root}`.").send()
+        # The system's, so that it stands on the start screen and does not end it.
+        await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()
     cl.user_session.set("told", (where.root, which))
     return where, which
 

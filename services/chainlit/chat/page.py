@@ -1,7 +1,8 @@
-"""What Chainlit's web server offers to whom, where its settings file has no word for it."""
+"""How Chainlit's web server behaves, where its settings file has no word for it."""
 
 from __future__ import annotations
 
+from chainlit.config import config
 from chainlit.server import app, sio
 
 API_PAGES = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
@@ -12,3 +13,8 @@ def close_doors() -> None:
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) not in API_PAGES]
     # Chainlit turns the check off, which lets any page in the user's browser talk to the model. None: same origin only.
     sio.eio.cors_allowed_origins = None
+
+
+def follow_the_system() -> None:
+    """Light or dark as the user's system is: the page knows this theme, Chainlit's settings file does not take it."""
+    config.ui.default_theme = "system"
