@@ -151,8 +151,9 @@ def _make_image(engine: DockerClient, archive: Path, name: str) -> str:
 
 
 def _last_commit(archive: Path) -> bytes:
-    prefix = f"{Path(CLONE).name}/"
-    done = run(["git", "-C", str(ROOT), "archive", "--prefix", prefix, "--output", str(archive), "HEAD"])
+    """As somebody with a strict umask has it: no image may need more of its sources' modes."""
+    git = ["git", "-C", str(ROOT), "-c", "tar.umask=0077"]
+    done = run([*git, "archive", "--prefix", f"{Path(CLONE).name}/", "--output", str(archive), "HEAD"])
     assert done.code == 0, done.err
     return archive.read_bytes()
 

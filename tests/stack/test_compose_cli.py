@@ -23,8 +23,9 @@ def test_without_any_knob_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> 
     assert (done.code, done.err) == (0, "")
     read = json.loads(done.out)
     assert read["name"] == default_values()["COMPOSE_PROJECT_NAME"]
-    (port,) = read["services"]["gateway"]["ports"]
-    assert (port["host_ip"], port["published"]) == ("127.0.0.1", default_values()["CHAINLIT_PORT"])
+    published = {(port["host_ip"], port["published"]) for port in read["services"]["gateway"]["ports"]}
+    knobs = ("CHAINLIT_PORT", "OPEN_WEBUI_PORT", "WEBGPU_PORT")
+    assert published == {("127.0.0.1", default_values()[knob]) for knob in knobs}
 
 
 def test_proxies_of_the_environment_reach_the_build_and_nothing_else(
