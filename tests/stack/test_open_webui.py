@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -141,31 +142,46 @@ def test_nobody_reads_the_chats_of_another(admin: Person, somebody: Person) -> N
     assert admin.status("GET", f"/api/v1/chats/list/user/{owner}") in (401, 403, 404)
 
 
+@pytest.fixture
+def squat(engine: DockerClient, settings: Settings) -> Iterator[Callable[[str], None]]:
+    """Take an address of the private network that is free, and with it every free one below."""
+    squatters: list[Container] = []
+    own: dict[str, Any] = {"entrypoint": ["sleep", "infinity"], "labels": NO_LABELS, "network": private(settings)}
+
+    def take(wanted: str) -> None:
+        image = f"localhost/foundry-stack/chainlit:{settings.image_tag}"
+        while wanted not in [address(each, settings) for each in squatters]:
+            assert len(squatters) < 10
+            squatters.append(engine.containers.run(image, init=True, detach=True, **own))
+
+    yield take
+    for each in squatters:
+        each.remove(force=True)
+
+
 def test_the_gateway_may_come_back_with_another_address(
-    engine: DockerClient, settings: Settings, container: Find, somebody: Person
+    settings: Settings, container: Find, somebody: Person, squat: Callable[[str], None]
 ) -> None:
     assert "Paris" in somebody.ask("What is the capital of France?").text
-    gateway, network = container("gateway"), f"{settings.compose_project_name}_private"
-    before = address(gateway, network)
+    gateway = container("gateway")
+    before = address(gateway, settings)
     gateway.stop()
-    image = f"localhost/foundry-stack/chainlit:{settings.image_tag}"
-    squatter = engine.containers.run(
-        image, entrypoint=["sleep", "infinity"], init=True, detach=True, labels=NO_LABELS, network=network
-    )
     try:
-        assert address(squatter, network) == before
-        gateway.start()
-        wait_until(lambda: container("gateway").attrs["State"]["Health"]["Status"] == "healthy", seconds=60)
-        assert address(gateway, network) != before
-        assert "Paris" in somebody.ask("What is the capital of France?").text
+        squat(before)
     finally:
-        squatter.remove(force=True)
         gateway.start()
+    wait_until(lambda: container("gateway").attrs["State"]["Health"]["Status"] == "healthy", seconds=60)
+    assert address(gateway, settings) != before
+    assert "Paris" in somebody.ask("What is the capital of France?").text
 
 
-def address(container: Container, network: str) -> str:
+def address(container: Container, settings: Settings) -> str:
     container.reload()
-    return str(container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
+    return str(container.attrs["NetworkSettings"]["Networks"][private(settings)]["IPAddress"])
+
+
+def private(settings: Settings) -> str:
+    return f"{settings.compose_project_name}_private"
 
 
 # --- settings ---
