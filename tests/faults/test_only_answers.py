@@ -10,7 +10,14 @@ from stack.probes.on_host import probe
 from stack.settings import Settings
 
 
-@pytest.mark.parametrize(("break_it", "cause"), [("relay_stopped", "relay-down"), ("foundry_frozen", "foundry-hangs")])
+@pytest.mark.parametrize(
+    ("break_it", "cause"),
+    [
+        ("relay_stopped", "relay-down"),
+        ("relay_on_loopback_only", "relay-down"),
+        ("foundry_frozen", "foundry-hangs"),
+    ],
+)
 async def test_the_cause_below_is_named(settings: Settings, links: Links, break_it: str, cause: str) -> None:
     with getattr(links, break_it)():
         report = await probe(settings, Layer.ANSWER)

@@ -11,6 +11,7 @@ from socketio.exceptions import SocketIOError
 
 from stack.probes import chat, open_webui
 from stack.probes.chat import Conversation, judge
+from stack.probes.foundry import gateway_reaches_foundry
 from stack.probes.model import model_to_ask, why_unanswered
 from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed
@@ -110,6 +111,9 @@ async def _second_opinion(running: Running, said: str) -> Outcome:
         direct = await first_token(running.http, running.door, model) if isinstance(model, str) else model
     except httpx.HTTPError as strange:
         direct = await why_unanswered(running, strange, "asked for a token")
+    if direct.status is Status.OK:  # the host's way is well; the containers' may not be
+        by_the_gateway = await gateway_reaches_foundry(running)
+        direct = by_the_gateway if by_the_gateway.status is Status.FAILED else direct
     if direct.status is Status.FAILED and direct.cause != "unknown":
         return replace(direct, evidence=f"{direct.evidence}; {said}")
     return failed("unknown", f"{said}; asked directly, Foundry Local: {direct.evidence}")
