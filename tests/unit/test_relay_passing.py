@@ -28,13 +28,6 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
 
 
 @pytest.fixture
-async def foundry(relay: RelayProcess) -> AsyncIterator[FakeFoundry]:
-    async with FakeFoundry() as fake:
-        relay.lead_to(fake.url)
-        yield fake
-
-
-@pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
         yield session

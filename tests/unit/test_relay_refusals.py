@@ -2,7 +2,7 @@
 list of requests is the witness."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,6 @@ VIA = "1.1 foundry-stack-relay"
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
     with running_relay(tmp_path_factory.mktemp("relay"), "--body-limit", "100000") as process:
         yield process
-
-
-@pytest.fixture
-async def foundry(relay: RelayProcess) -> AsyncIterator[FakeFoundry]:
-    async with FakeFoundry() as fake:
-        relay.lead_to(fake.url)
-        yield fake
 
 
 def host(relay: RelayProcess) -> str:
