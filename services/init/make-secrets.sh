@@ -23,7 +23,22 @@ secret() {
     sync "/secrets/$1"
 }
 
+# copy VOLUME NAME UID FROM: the secret FROM (VOLUME/NAME) for a second service.
+copy() {
+    file="/secrets/$1/$2"
+    if cmp -s "$file" "/secrets/$4"; then return; fi
+    new=$(mktemp "/secrets/$1/.$2.XXXXXXXX")
+    cat "/secrets/$4" >"$new"
+    chmod 0400 "$new"
+    sync "$new"
+    chown "$3:$3" "$new"
+    mv "$new" "$file"
+    sync "/secrets/$1"
+}
+
 secret gateway token 10002
 secret open-webui secret-key 10003
 secret open-webui admin-password 10003
 secret open-webui probe-password 10003
+secret open-webui monitor-password 10003
+copy monitor open-webui-password 10005 open-webui/monitor-password

@@ -84,7 +84,7 @@ def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
 
 def _own_knobs() -> Mapping[str, str]:
     """Every knob, so that nothing of the user's `.env` reaches the tests; the environment does (base image, CA)."""
-    chainlit, open_webui, webgpu, foundry = free_ports(4)
+    chainlit, open_webui, webgpu, monitor, foundry = free_ports(5)
     kept = {key: value for key, value in os.environ.items() if key in default_values()}
     own = {
         "COMPOSE_PROJECT_NAME": TEST_PROJECT,
@@ -92,6 +92,7 @@ def _own_knobs() -> Mapping[str, str]:
         "CHAINLIT_PORT": str(chainlit),
         "OPEN_WEBUI_PORT": str(open_webui),
         "WEBGPU_PORT": str(webgpu),
+        "MONITOR_PORT": str(monitor),
         "FOUNDRY_PORT": str(foundry),
         "FOUNDRY_URL": "own",
         "MODEL": "auto",
