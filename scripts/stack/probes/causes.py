@@ -230,7 +230,7 @@ _CAUSES = (
     Cause(
         "webui-connection-changed",
         "Open WebUI shows no model, or says that it can't connect.",
-        "All else is well, but the connection that Open WebUI has stored leads elsewhere; its next start puts it right.",
+        "All else is well, but the connection that Open WebUI has stored leads elsewhere; a restart puts it right.",
         "docker restart {container}",
     ),
     Cause(
