@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
+from fakes.open_webui import Person, administrator, second_person
 from stack import settings
 
 CHROMIUM = "/usr/bin/chromium"
@@ -20,6 +21,8 @@ QUIET = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    # Chromium itself would ask its makers' servers, whatever page it shows.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
 ]
 ANSWER_SECONDS = 60
 
@@ -62,8 +65,26 @@ def chat_address() -> str:
 
 
 @pytest.fixture(scope="session")
+def open_webui_address() -> str:
+    return f"http://localhost:{settings.load().open_webui_port}"
+
+
+@pytest.fixture(scope="session")
 def demo_address() -> str:
     return f"http://localhost:{settings.load().webgpu_port}"
+
+
+@pytest.fixture(scope="session")
+def admin() -> Person:
+    """Open WebUI's administrator."""
+    return administrator(settings.load())
+
+
+@pytest.fixture
+def somebody(admin: Person) -> Iterator[Person]:
+    """Somebody else who may sign in to Open WebUI."""
+    with second_person(admin) as person:
+        yield person
 
 
 @pytest.fixture

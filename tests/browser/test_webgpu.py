@@ -50,8 +50,6 @@ class Demo:
 
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
-        self.asked: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
         page.goto(address)
 
     def ready(self) -> Demo:
@@ -468,15 +466,3 @@ def test_usable_and_good_to_look_at(
     serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious] == []
     page.close()
-
-
-def test_asks_no_foreign_origin(with_gpu: Demo, demo_address: str) -> None:
-    with_gpu.choose("both side by side")
-    with_gpu.page.get_by_role("button", name="Test digit").click()
-    with_gpu.give(on_paper(all_test_digits().images[0]))
-    expect(with_gpu.digits).to_have_text(["7", "7"])
-    ask(with_gpu.page, "Hello?")
-    expect(with_gpu.page.locator("#answer-facts")).to_contain_text("First token", timeout=READY_MS)
-    assert any(url.endswith(".wasm") for url in with_gpu.asked)
-    foreign = [url for url in with_gpu.asked if not url.startswith((f"{demo_address}/", f"blob:{demo_address}/"))]
-    assert foreign == []

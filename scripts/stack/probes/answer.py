@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+from docker.models.containers import Container
 from socketio.exceptions import SocketIOError
 
 from stack.probes import chat, open_webui
@@ -15,7 +16,7 @@ from stack.probes.foundry import gateway_reaches_foundry
 from stack.probes.model import model_to_ask, why_unanswered
 from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed
-from stack.probes.running import CHAINLIT, GATEWAY, OPEN_WEBUI, Running
+from stack.probes.running import CHAINLIT, GATEWAY, MODEL_SERVER_INSIDE, OPEN_WEBUI, Running
 from stack.probes.upstream import Answer, first_token
 from stack.tools.text import one_line
 
@@ -50,18 +51,41 @@ async def open_webui_answers(running: Running) -> Outcome:
     container = await existing(running, OPEN_WEBUI)
     if isinstance(container, Outcome):
         return container
-    password = await running.secret(container, "probe-password")
 
     async def converse() -> Conversation | Outcome:
         async with httpx.AsyncClient(base_url=page, trust_env=False, timeout=PAGE_SECONDS) as http:
             try:
-                user = await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, password)
+                user = await _probe_account(running, container, http)
             except open_webui.SignInRefusedError as refused:
                 return failed("sign-in-refused", str(refused))
+            except open_webui.LockedOutError as too_often:
+                return failed("webui-locked-out", str(too_often), seconds=str(too_often.seconds))
             model = await model_to_ask(running, running.door)
             return model if isinstance(model, Outcome) else await open_webui.converse(user, model)
 
-    return await _answers(running, FrontEnd(OPEN_WEBUI, page, {"status": True}, converse))
+    outcome = await _answers(running, FrontEnd(OPEN_WEBUI, page, {"status": True}, converse))
+    return await _or_asks_elsewhere(running, container, outcome) if outcome.cause == "unknown" else outcome
+
+
+async def _or_asks_elsewhere(running: Running, container: Container, outcome: Outcome) -> Outcome:
+    """The way to the model is well: does Open WebUI take it? An administrator can change that on the page."""
+    asked = await running.asked_by_open_webui(container)
+    ours = f"{MODEL_SERVER_INSIDE}/v1"
+    if asked == [ours]:
+        return outcome
+    evidence = f"Open WebUI asks {', '.join(asked) or 'nobody'}, not {ours}; {outcome.evidence}"
+    return failed("webui-connection-changed", evidence, **outcome.names)
+
+
+async def _probe_account(running: Running, container: Container, http: httpx.AsyncClient) -> open_webui.User:
+    """The probe's own account. Its token is kept from probe to probe: Open WebUI takes few sign-ins in a time."""
+    known = running.open_webui_token
+    user = await open_webui.User.still_signed_in(http, known) if known else None
+    if user is None:
+        password = await running.secret(container, "probe-password")
+        user = await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, password)
+        running.keep_open_webui_token(user.token)
+    return user
 
 
 async def _answers(running: Running, front_end: FrontEnd) -> Outcome:

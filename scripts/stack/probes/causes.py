@@ -104,7 +104,7 @@ _CAUSES = (
     Cause(
         "host-name-missing",
         "The chat says that the model server can't be reached.",
-        "host.docker.internal does not resolve inside the container.",
+        "The gateway, which the name stands for, is not on the front ends' network, or a container can't resolve it.",
         f"docker rm --force {{gateway}}; {UP}",
     ),
     Cause(
@@ -200,8 +200,8 @@ _CAUSES = (
     Cause(
         "front-end-cut-off",
         "The page says that it is not there yet, although its container runs.",
-        "From inside the gateway the front end's name does not resolve, or a connection to it is not answered.",
-        f"docker rm --force {{container}}; {UP}",
+        "The front end is not on the gateway's network, or a connection to it does not come about, though it listens.",
+        f"docker rm --force {{container}}; {UP}\n# if it stays so, a rule is in the way: {SHOW_RULES}",
     ),
     Cause(
         "page-damaged",
@@ -219,6 +219,18 @@ _CAUSES = (
         "sign-in-refused",
         "Open WebUI says that e-mail or password is wrong.",
         "The page answers, but does not let the probe's own account in.",
+        "docker restart {container}",
+    ),
+    Cause(
+        "webui-locked-out",
+        "Open WebUI is well; only the probe's account may not sign in for some minutes.",
+        "The page refuses the probe's sign-in with 429: there were too many, and only waiting helps.",
+        "sleep {seconds}; python3 scripts/probe.py --only answer",
+    ),
+    Cause(
+        "webui-connection-changed",
+        "Open WebUI shows no model, or says that it can't connect.",
+        "All else is well, but the connection that Open WebUI has stored leads elsewhere; a restart puts it right.",
         "docker restart {container}",
     ),
     Cause(

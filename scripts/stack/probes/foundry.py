@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from stack.probes.network import VIA_GATEWAY, existing, judge
+from stack.probes.network import VIA_GATEWAY, existing, gateway_listens
 from stack.probes.report import Outcome, Status, degraded, failed, ok
-from stack.probes.running import CHAINLIT, GATEWAY, Running
+from stack.probes.running import GATEWAY, Running
 from stack.probes.upstream import Answer, is_foundry_status, judge_status
 from stack.tools.text import one_line
 
@@ -65,20 +65,19 @@ async def foundry_answers(running: Running) -> Outcome:
     return outcome
 
 
-async def gateway_reaches_foundry(running: Running) -> Outcome:  # noqa: PLR0911  (one each)
-    """The same status, asked from inside the chat's container, so through gateway, token and relay."""
-    found = await existing(running, CHAINLIT)
-    if isinstance(found, Outcome):
-        return found
+async def gateway_reaches_foundry(running: Running) -> Outcome:
+    """The same status, asked of the gateway from inside its own container, so through gateway, token and relay."""
     gateway = await existing(running, GATEWAY)
     if isinstance(gateway, Outcome):
         return gateway
-    seen = await running.look_from(found, "/status")
-    names = {"container": str(found.name), "gateway": str(gateway.name)}
-    if seen["failed_at"] == "answer" and seen["timed_out"]:
-        return await _why_unreachable(running, names)
+    address = running.address_on_private(gateway)
+    if address is None:
+        return await gateway_listens(running)  # says so
+    seen = await running.ask_gateway_itself(gateway, address, "/status")
+    names = {"gateway": str(gateway.name)}
     if seen["failed_at"]:
-        return judge(seen, [], **names)
+        itself = await gateway_listens(running)
+        return itself if itself.status is Status.FAILED else await _why_unreachable(running, names)
     if VIA_GATEWAY not in seen["via"]:
         return failed("unknown", f"not the gateway's answer: {seen['status']} {one_line(seen['body'], 120)}")
     answer = Answer(seen["status"], seen["via"], seen["type"], seen["body"])

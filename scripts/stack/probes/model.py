@@ -1,4 +1,4 @@
-"""Layer model: Foundry Local knows the configured model and has it loaded; and why nobody can be asked for it."""
+"""Layer model: Foundry Local knows the configured model, has it loaded, and it says something; or why not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import httpx
 from stack.probes.foundry import door_is_ours, foundry_answers
 from stack.probes.report import Outcome, Status, failed
 from stack.probes.running import Running
-from stack.probes.upstream import loaded_model, model_state
+from stack.probes.upstream import loaded_model, model_state, some_token
 
 
 async def model_is_loaded(running: Running) -> Outcome:
@@ -17,6 +17,17 @@ async def model_is_loaded(running: Running) -> Outcome:
         return await model_state(running.http, running.door, wanted_model(running), settings.device)
     except httpx.HTTPError as strange:
         return await why_unanswered(running, strange, "asked for its models")
+
+
+async def model_answers(running: Running) -> Outcome:
+    """A token comes, asked of Foundry Local itself: what goes wrong here goes wrong in every front end."""
+    model = await model_to_ask(running, running.door)
+    if isinstance(model, Outcome):
+        return model
+    try:
+        return await some_token(running.http, running.door, model)
+    except httpx.HTTPError as strange:
+        return await why_unanswered(running, strange, "asked for a token")
 
 
 async def why_unanswered(running: Running, strange: httpx.HTTPError, asked: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""Layer network: from inside a front end's container the model server's name leads to the gateway, which answers."""
+"""Layer network: the gateway is where the front ends look for it, and it and each of them reach one another."""
 
 from __future__ import annotations
 
@@ -9,30 +9,81 @@ from docker.models.containers import Container
 
 from stack.probes.containers import judge as judge_container
 from stack.probes.report import Outcome, Status, failed, ok
-from stack.probes.running import GATEWAY, Running
+from stack.probes.running import CHAINLIT, DOOR_INSIDE, GATEWAY, OPEN_WEBUI, WEBGPU_STATIC, Running
 from stack.tools.text import one_line
 
 VIA_GATEWAY = "foundry-stack-gateway"
-PORT_INSIDE = 51211
+PAGES_INSIDE = {CHAINLIT: 8000, OPEN_WEBUI: 8080, WEBGPU_STATIC: 8000}
+ASK_BY_THEMSELVES = (CHAINLIT, OPEN_WEBUI)  # the demo's page asks from the browser, by way of the gateway
 
 
-async def way_leads_to_gateway(running: Running, front_end: str) -> Outcome:
-    """Name, connection and answer, asked with a path that the gateway answers by itself."""
+async def gateway_listens(running: Running) -> Outcome:
+    """The gateway answers on the front ends' network, asked from its own container, so whatever becomes of them."""
+    gateway = await existing(running, GATEWAY)
+    if isinstance(gateway, Outcome):
+        return gateway
+    names = {"gateway": str(gateway.name)}
+    address = running.address_on_private(gateway)
+    if address is None:
+        evidence = f"{gateway.name} is not on the network of the front ends, where the name is to lead to it"
+        return failed("host-name-missing", evidence, **names)
+    seen = await running.ask_gateway_itself(gateway, address, "/")
+    return await _or_nobody_listens(running, gateway, judge(seen, [address], **names))
+
+
+async def front_end_is_connected(running: Running, front_end: str) -> Outcome:
+    """The gateway reaches the front end, and a front end that asks the model by itself reaches the gateway."""
     found = await existing(running, front_end)
     if isinstance(found, Outcome):
         return found
-    gateway = await running.container(GATEWAY)
-    seen = await running.look_from(found, "/")
-    addresses = _addresses(gateway) if gateway else ()
-    outcome = judge(seen, addresses, container=str(found.name), gateway=running.name_of(GATEWAY))
-    if gateway and outcome.cause == "connection-refused" and not await running.listens(gateway, PORT_INSIDE):
-        evidence = f"{outcome.evidence}; no process in the gateway listens on {PORT_INSIDE}"
+    gateway = await existing(running, GATEWAY)
+    if isinstance(gateway, Outcome):
+        return gateway
+    names = {"container": str(found.name), "gateway": str(gateway.name)}
+    if running.address_on_private(found) is None:
+        return failed("front-end-cut-off", f"{found.name} is not on the network that the gateway is on", **names)
+    to_page = await _way_to_page(running, gateway, found, front_end)
+    if to_page.status is Status.FAILED or front_end not in ASK_BY_THEMSELVES:
+        return to_page
+    to_gateway = await _way_to_gateway(running, found, gateway)
+    if to_gateway.status is Status.FAILED:
+        return to_gateway
+    return ok(f"{to_gateway.evidence}; {to_page.evidence}")
+
+
+async def _way_to_gateway(running: Running, front_end: Container, gateway: Container) -> Outcome:
+    """Name, connection and answer, asked with a path that the gateway answers by itself."""
+    seen = await running.look_from(front_end, "/")
+    outcome = judge(seen, _addresses(gateway), container=str(front_end.name), gateway=str(gateway.name))
+    return await _or_nobody_listens(running, gateway, outcome)
+
+
+async def _or_nobody_listens(running: Running, gateway: Container, outcome: Outcome) -> Outcome:
+    if outcome.cause == "connection-refused" and not await running.listens(gateway, DOOR_INSIDE):
+        evidence = f"{outcome.evidence}; no process in the gateway listens on {DOOR_INSIDE}"
         return failed("gateway-down", evidence, **outcome.names)
     return outcome
 
 
+async def _way_to_page(running: Running, gateway: Container, front_end: Container, service: str) -> Outcome:
+    """The way that everything of the page takes: from the gateway to the front end's container."""
+    port = PAGES_INSIDE[service]
+    names = {"container": str(front_end.name), "gateway": str(gateway.name)}
+    tried = f"from the gateway to {service}:{port}"
+    match await running.knocks(gateway, service, port):
+        case "open":
+            return ok(f"{tried}: connects")
+        case "refused" if not await running.listens(front_end, port):
+            return failed("front-end-down", f"{tried}: refused; no process in {front_end.name} listens there", **names)
+        case "refused":
+            return failed("front-end-cut-off", f"{tried}: refused, though the front end listens there", **names)
+        case "no-name":
+            return failed("front-end-cut-off", f"{tried}: the name does not resolve", **names)
+    return failed("front-end-cut-off", f"{tried}: no answer", **names)
+
+
 def judge(seen: Mapping[str, Any], gateway_addresses: Sequence[str], **names: str) -> Outcome:  # noqa: PLR0911
-    """What was seen on the way (by `inside.look`) means.
+    """What was seen on the way (by `inside.look`, or from inside the gateway) means.
 
     Args:
         gateway_addresses: what the name may resolve to; empty where that is not known.
@@ -53,7 +104,8 @@ def judge(seen: Mapping[str, Any], gateway_addresses: Sequence[str], **names: st
         case "answer":
             return failed("gateway-down", f"{to} takes the connection, then: {seen['error']}", **names)
     if VIA_GATEWAY in seen["via"]:
-        return ok(f"{to} answers after {seen['connect_seconds'] * 1000:.0f} ms as the gateway")
+        after = f" after {seen['connect_seconds'] * 1000:.0f} ms" if "connect_seconds" in seen else ""
+        return ok(f"{to} answers{after} as the gateway")
     if gateway_addresses and not set(seen["addresses"]) <= set(gateway_addresses):
         return failed("host-name-wrong", f"resolves to {to}, the gateway is {', '.join(gateway_addresses)}", **names)
     return failed("unknown", f"{to} answers, but not as the gateway: {seen['status']} {one_line(seen['body'], 120)}")

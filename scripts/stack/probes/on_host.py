@@ -16,6 +16,11 @@ from stack.probes.schedule import OnCheck, Question, ask_all
 from stack.settings import Settings
 
 HOST = "host"
+FRONT_ENDS = {
+    CHAINLIT: answer.chat_answers,
+    OPEN_WEBUI: answer.open_webui_answers,
+    WEBGPU_STATIC: webgpu.demo_answers,
+}
 
 
 async def probe(settings: Settings, only: Layer | None = None, on_check: OnCheck | None = None) -> Report:
@@ -41,72 +46,43 @@ def questions(running: Running) -> list[Question]:
         ask(Layer.CONTAINER, INIT, GATEWAY, partial(containers.init_ended_well, running), "engine.docker"),
         *(
             ask(Layer.CONTAINER, service, service, partial(containers.service_runs, running, service), "container.init")
-            for service in (GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
+            for service in (GATEWAY, *FRONT_ENDS)
         ),
+        ask(Layer.NETWORK, GATEWAY, GATEWAY, partial(network.gateway_listens, running), "container.gateway"),
         *(
             ask(
                 Layer.NETWORK,
                 service,
                 service,
-                partial(network.way_leads_to_gateway, running, service),
-                "container.gateway",
+                partial(network.front_end_is_connected, running, service),
+                "network.gateway",
                 f"container.{service}",
             )
-            for service in (CHAINLIT, OPEN_WEBUI)
-        ),
-        ask(
-            Layer.NETWORK,
-            WEBGPU_STATIC,
-            WEBGPU_STATIC,
-            partial(webgpu.way_leads_to_demo, running),
-            "container.gateway",
-            "container.webgpu-static",
+            for service in FRONT_ENDS
         ),
         ask(Layer.FOUNDRY, "relay", HOST, partial(foundry.door_is_ours, running)),
         ask(Layer.FOUNDRY, "status", HOST, partial(foundry.foundry_answers, running), "foundry.relay"),
         ask(
             Layer.FOUNDRY,
-            "from-chainlit",
+            "from-gateway",
             GATEWAY,
             partial(foundry.gateway_reaches_foundry, running),
-            "network.chainlit",
+            "network.gateway",
             "foundry.status",
         ),
-        ask(
-            Layer.MODEL,
-            "loaded",
-            HOST,
-            partial(model.model_is_loaded, running),
-            "foundry.status",
-        ),
-        ask(
-            Layer.ANSWER,
-            CHAINLIT,
-            CHAINLIT,
-            partial(answer.chat_answers, running),
-            "container.chainlit",
-            "foundry.from-chainlit",
-            "model.loaded",
-            limit=300,
-        ),
-        ask(
-            Layer.ANSWER,
-            OPEN_WEBUI,
-            OPEN_WEBUI,
-            partial(answer.open_webui_answers, running),
-            "network.open-webui",
-            "foundry.status",
-            "model.loaded",
-            limit=300,
-        ),
-        ask(
-            Layer.ANSWER,
-            WEBGPU_STATIC,
-            WEBGPU_STATIC,
-            partial(webgpu.demo_answers, running),
-            "network.webgpu-static",
-            "foundry.status",
-            "model.loaded",
-            limit=300,
+        ask(Layer.MODEL, "loaded", HOST, partial(model.model_is_loaded, running), "foundry.status"),
+        ask(Layer.MODEL, "answers", HOST, partial(model.model_answers, running), "model.loaded", limit=180),
+        *(
+            ask(
+                Layer.ANSWER,
+                service,
+                service,
+                partial(question, running),
+                f"network.{service}",
+                "foundry.from-gateway",
+                "model.answers",
+                limit=300,
+            )
+            for service, question in FRONT_ENDS.items()
         ),
     ]

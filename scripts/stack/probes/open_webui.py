@@ -17,11 +17,24 @@ from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SEC
 from stack.tools.text import one_line
 
 REQUEST_SECONDS = 10.0
+LOCKED_OUT_SECONDS = 240  # it counts by whole minutes, over this one and the three before (its utils/rate_limit.py)
 PROBE_ACCOUNT = "probe@localhost"  # made by services/open-webui/accounts.py
 
 
 class SignInRefusedError(Exception):
     """The page does not know the account, or not this password."""
+
+
+class LockedOutError(Exception):
+    """The account has signed in too often; the right password would be refused as well.
+
+    Attributes:
+        seconds: how long to wait, without trying, until all of that is forgotten.
+    """
+
+    def __init__(self, said: str, seconds: int) -> None:
+        super().__init__(said)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -41,14 +54,31 @@ class User:
 
         Raises:
             SignInRefusedError: with what the page says.
+            LockedOutError: Open WebUI takes 15 a time, the refused ones included.
             httpx.HTTPError: there is no page.
         """
         answer = await http.post("/api/v1/auths/signin", json={"email": email, "password": password})
         answer.raise_for_status() if answer.is_server_error else None
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = answer.headers.get("Retry-After", "")
+            said = f"{answer.status_code} {one_line(answer.text, 160)}"
+            raise LockedOutError(said, int(wait) if wait.isdecimal() else LOCKED_OUT_SECONDS)
         try:
             return cls(http, str(answer.json()["token"]))
         except (ValueError, KeyError, TypeError) as refused:
             raise SignInRefusedError(f"{answer.status_code} {one_line(answer.text, 160)}") from refused
+
+    @classmethod
+    async def still_signed_in(cls, http: httpx.AsyncClient, token: str) -> User | None:
+        """Who got this token once; None where the page does not take it any more, as on a new volume.
+
+        Raises:
+            httpx.HTTPError: there is no page.
+        """
+        user = cls(http, token)
+        answer = await user.call("GET", "/api/v1/auths/")
+        answer.raise_for_status() if answer.is_server_error else None
+        return user if answer.is_success else None
 
     async def models(self) -> list[str]:
         """The ids that the page offers to choose from."""

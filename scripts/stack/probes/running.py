@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,24 @@ from docker.models.containers import Container
 
 from stack.parts import containers, state
 from stack.parts.relay import lifecycle as relay
-from stack.probes import inside
+from stack.probes import gateway_inside, inside
 from stack.settings import Settings
 from stack.tools import docker_engine
 
 INIT, GATEWAY, CHAINLIT, OPEN_WEBUI = "init", "gateway", "chainlit", "open-webui"
 WEBGPU_STATIC = "webgpu-static"
 SERVICES = (INIT, GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
-MODEL_SERVER_INSIDE = "http://host.docker.internal:51211"  # as every front end knows it, whatever FOUNDRY_PORT is
+DOOR_INSIDE = 51211  # the gateway's, whatever FOUNDRY_PORT is
+MODEL_SERVER_INSIDE = f"http://host.docker.internal:{DOOR_INSIDE}"  # as every front end knows it
 ENGINE_SECONDS = 30.0
 
 _PYTHON_INSIDE = "python3"
 _SECRETS = "/run/secrets"
-_CONNECT = "exec 3<>/dev/tcp/$1/$2"
+_STORED_CONNECTION = """
+import json, sqlite3
+rows = sqlite3.connect("/data/webui.db").execute("SELECT key, value FROM config WHERE key LIKE 'openai.%'")
+print(json.dumps([(key, json.loads(value)) for key, value in rows]))
+"""
 
 
 class Running:
@@ -42,6 +48,7 @@ class Running:
         self.settings = settings
         self.http = http
         self._engine_lock = threading.Lock()
+        self._token_file = settings.state / "open-webui-token.json"
 
     @property
     def door(self) -> str:
@@ -78,6 +85,17 @@ class Running:
         """This project's relay process, if it lives."""
         return relay.status(self.settings)
 
+    @property
+    def open_webui_token(self) -> str | None:
+        """With which the probe's account was signed in last; it may have become worthless since."""
+        token = (state.read_json(self._token_file) or {}).get("token")
+        return token if isinstance(token, str) and token.isascii() and token.isprintable() else None
+
+    def keep_open_webui_token(self, token: str) -> None:
+        """For the next probe; where this user may not write there, that one signs in again."""
+        with suppress(OSError):
+            state.write_json(self._token_file, {"token": token})
+
     async def engine(self) -> DockerClient:
         """The engine's client.
 
@@ -110,15 +128,20 @@ class Running:
         seen: dict[str, Any] = json.loads(printed)
         return seen
 
-    async def knocks(self, gateway: Container, host: str, port: int, seconds: int = 3) -> str:
+    async def knocks(self, gateway: Container, host: str, port: int) -> str:
         """How a TCP connection from inside the gateway's container turns out: open, refused, no-name or silent."""
-        argv = ["timeout", str(seconds), "bash", "-c", _CONNECT, "knock", host, str(port)]
-        code, printed = await self._exec(gateway, argv)
-        if code == 0:
-            return "open"
-        if code == 124:
-            return "silent"
-        return "refused" if "refused" in printed else "no-name" if "not known" in printed else "silent"
+        return gateway_inside.read_knock(*await self._exec(gateway, gateway_inside.command_to_knock(host, port)))
+
+    async def ask_gateway_itself(self, gateway: Container, address: str, path: str) -> dict[str, Any]:
+        """What is seen of the gateway's door to Foundry Local from inside its own container, as by `look_from`."""
+        argv = gateway_inside.command_to_ask(address, DOOR_INSIDE, path)
+        return gateway_inside.read_answer(address, *await self._exec(gateway, argv))
+
+    def address_on_private(self, container: Container) -> str | None:
+        """The container's address on the network that gateway and front ends share; None: it is not on it."""
+        networks: Mapping[str, Any] = container.attrs["NetworkSettings"]["Networks"]
+        here = networks.get(f"{self.settings.compose_project_name}_private") or {}
+        return here.get("IPAddress") or None
 
     async def secret(self, container: Container, name: str) -> str:
         """A secret of the container's, as it reads it itself.
@@ -130,6 +153,18 @@ class Running:
         if code != 0:
             raise LookupError(f"the secret {name} can't be read: {printed[-200:]}")
         return printed.strip()
+
+    async def asked_by_open_webui(self, container: Container) -> list[str]:
+        """The addresses of the model servers that Open WebUI asks, as its database has them.
+
+        Raises:
+            LookupError: it can't be read; the text says why.
+        """
+        code, printed = await self._exec(container, [_PYTHON_INSIDE, "-c", _STORED_CONNECTION])
+        if code != 0:
+            raise LookupError(f"Open WebUI's stored connection can't be read: {printed[-200:]}")
+        stored = dict(json.loads(printed))
+        return [str(url) for url in stored["openai.api_base_urls"]] if stored.get("openai.enable") else []
 
     async def listens(self, container: Container, port: int) -> bool:
         """Whether a process in the container listens on the TCP port, by the kernel's own table."""

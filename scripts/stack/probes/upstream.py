@@ -130,6 +130,12 @@ def device_of(model_id: str) -> str:
     return variant[2].lower() if variant and variant[2] else "unknown device"
 
 
+async def some_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome:
+    """Like `first_token`, with a second question after an empty answer: a small model may have nothing to say once."""
+    token = await first_token(http, base, model)
+    return await first_token(http, base, model) if token.cause == "empty-answer" else token
+
+
 async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome:  # noqa: PLR0911  (one each)
     """Ask the server itself for a few tokens, as a stream read to its end."""
     question = {

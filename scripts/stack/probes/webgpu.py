@@ -13,13 +13,11 @@ import httpx
 
 from stack.parts.development import sources_of
 from stack.probes.model import model_to_ask, why_unanswered
-from stack.probes.network import existing
 from stack.probes.report import Outcome, Status, failed, ok
 from stack.probes.running import GATEWAY, WEBGPU_STATIC, Running
-from stack.probes.upstream import Answer, first_token
+from stack.probes.upstream import Answer, some_token
 
 FILE_SECONDS = 20.0
-PORT_INSIDE = 8000
 FILES = "/files.json"  # made with the image: every file and its SHA-256
 
 # What a browser refuses to run the page without, or what keeps it from asking anybody else.
@@ -41,24 +39,6 @@ class Served:
     status: int
     headers: Mapping[str, str]
     sha256: str
-
-
-async def way_leads_to_demo(running: Running) -> Outcome:
-    """The way that the page's files take: from the gateway to the demo's container."""
-    names = {"container": running.name_of(WEBGPU_STATIC), "gateway": running.name_of(GATEWAY)}
-    gateway = await existing(running, GATEWAY)
-    if isinstance(gateway, Outcome):
-        return gateway
-    knock = await running.knocks(gateway, WEBGPU_STATIC, PORT_INSIDE)
-    tried = f"from the gateway to {WEBGPU_STATIC}:{PORT_INSIDE}"
-    match knock:
-        case "open":
-            return ok(f"{tried}: connects")
-        case "refused":
-            return failed("front-end-down", f"{tried}: refused", **names)
-        case "no-name":
-            return failed("front-end-cut-off", f"{tried}: the name does not resolve", **names)
-    return failed("front-end-cut-off", f"{tried}: no answer", **names)
 
 
 async def demo_answers(running: Running) -> Outcome:
@@ -86,12 +66,9 @@ async def _token_through(running: Running, page: str) -> Outcome:
     if isinstance(model, Outcome):
         return model
     try:
-        token = await first_token(running.http, page, model)
-        if token.cause == "empty-answer":  # a small model may have nothing to say once
-            token = await first_token(running.http, page, model)
+        return await some_token(running.http, page, model)
     except httpx.HTTPError as strange:
         return await why_unanswered(running, strange, f"asked {page} for a token")
-    return token
 
 
 async def page_is_whole(http: httpx.AsyncClient, page: str) -> Outcome:

@@ -1,0 +1,61 @@
+"""The probe signs in to Open WebUI seldom, and tells a lock from a refusal. The page is played by a transport."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stack.probes.open_webui import LOCKED_OUT_SECONDS, LockedOutError, SignInRefusedError, User
+from stack.probes.running import Running
+from stack.settings import load
+
+
+def page(answer: httpx.Response) -> httpx.AsyncClient:
+    """A page that answers all with the same."""
+    return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer), base_url="http://page")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({}, LOCKED_OUT_SECONDS), ({"Retry-After": "17"}, 17), ({"Retry-After": "soon"}, LOCKED_OUT_SECONDS)],
+)
+async def test_too_many_sign_ins_are_no_wrong_password(headers: dict[str, str], seconds: int) -> None:
+    async with page(httpx.Response(429, headers=headers, json={"detail": "Too many"})) as http:
+        with pytest.raises(LockedOutError, match=r"429 .*Too many") as locked:
+            await User.signed_in(http, "probe@localhost", "right")
+    assert locked.value.seconds == seconds
+
+
+async def test_a_wrong_password_is_no_lock() -> None:
+    async with page(httpx.Response(400, json={"detail": "The email or password provided is incorrect."})) as http:
+        with pytest.raises(SignInRefusedError, match="incorrect"):
+            await User.signed_in(http, "probe@localhost", "wrong")
+
+
+@pytest.mark.parametrize(("status", "taken"), [(200, True), (401, False), (403, False), (404, False)])
+async def test_a_token_is_taken_or_not(status: int, taken: bool) -> None:
+    async with page(httpx.Response(status, json={})) as http:
+        user = await User.still_signed_in(http, "token")
+    assert (user is not None and user.token == "token") is taken
+
+
+async def test_a_page_that_is_away_says_nothing_about_the_token() -> None:
+    async with page(httpx.Response(503)) as http:
+        with pytest.raises(httpx.HTTPError):
+            await User.still_signed_in(http, "token")
+
+
+def test_the_token_is_kept_for_the_next_probe_and_for_nobody_else(tmp_path: Path) -> None:
+    settings = load().model_copy(update={"state_dir": tmp_path})
+    http = httpx.AsyncClient()
+    assert Running(settings, http).open_webui_token is None
+    Running(settings, http).keep_open_webui_token("secret")
+    assert Running(settings, http).open_webui_token == "secret"
+    (file,) = settings.state.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for damaged in ("", "[]", '{"token": 1}', '{"token": "a\\nb"}'):
+        file.write_text(damaged)
+        assert Running(settings, http).open_webui_token is None
