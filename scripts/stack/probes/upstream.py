@@ -16,6 +16,7 @@ from stack.probes.report import Outcome, Speed, degraded, failed, ok
 
 CODES_OF_OUR_DOORS = {"relay-token-wrong", "relay-down", "foundry-not-running", "foundry-hangs"}
 CATALOG_SECONDS = 20.0  # offline, Foundry Local tries its catalog for 4 to 5 s, and longer on a busy machine
+STATUS_SECONDS = 6.0
 TOKEN_SECONDS = 60.0
 MAX_TOKENS = 8
 NOT_FOR_CHAT = ("embed", "whisper", "rerank")
@@ -55,6 +56,16 @@ def is_foundry_status(answer: Answer) -> bool:
     """Whether this is how Foundry Local answers ``GET /status``; a 200 alone would prove nothing."""
     found = answer.json
     return answer.status == 200 and isinstance(found, dict) and {"endpoints", "modelCachePath"} <= found.keys()
+
+
+async def foundry_status(http: httpx.AsyncClient, base: str) -> Outcome:
+    """Whether Foundry Local answers its status through that door; the body is the proof."""
+    try:
+        return judge_status(Answer.of(await http.get(f"{base}/status", timeout=STATUS_SECONDS)))
+    except httpx.TimeoutException:
+        return failed("foundry-hangs", f"no status from Foundry Local within {STATUS_SECONDS:.0f} s")
+    except httpx.HTTPError as strange:
+        return failed("unknown", f"{base}/status: {type(strange).__name__}: {strange}")
 
 
 def judge_status(answer: Answer) -> Outcome:
