@@ -23,22 +23,26 @@ secret() {
     sync "/secrets/$1"
 }
 
-# copy VOLUME NAME UID FROM: the secret FROM (VOLUME/NAME) for a second service.
-copy() {
-    file="/secrets/$1/$2"
-    if cmp -s "$file" "/secrets/$4"; then return; fi
-    new=$(mktemp "/secrets/$1/.$2.XXXXXXXX")
-    cat "/secrets/$4" >"$new"
-    chmod 0400 "$new"
-    sync "$new"
-    chown "$3:$3" "$new"
-    mv "$new" "$file"
-    sync "/secrets/$1"
+# shared VOLUME NAME UID OTHER_VOLUME OTHER_NAME OTHER_UID: one secret that two services know. Once given away it can't be
+# read here any more: where one of them lacks it, both get a new one.
+shared() {
+    if [ -s "/secrets/$1/$2" ] && [ -s "/secrets/$4/$5" ]; then return; fi
+    rm -f "/secrets/$1/$2" "/secrets/$4/$5"
+    made=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')
+    while [ $# -gt 0 ]; do
+        new=$(mktemp "/secrets/$1/.$2.XXXXXXXX")
+        printf %s "$made" >"$new"
+        chmod 0400 "$new"
+        sync "$new"
+        chown "$3:$3" "$new"
+        mv "$new" "/secrets/$1/$2"
+        sync "/secrets/$1"
+        shift 3
+    done
 }
 
 secret gateway token 10002
 secret open-webui secret-key 10003
 secret open-webui admin-password 10003
 secret open-webui probe-password 10003
-secret open-webui monitor-password 10003
-copy monitor open-webui-password 10005 open-webui/monitor-password
+shared open-webui monitor-password 10003 monitor open-webui-password 10005

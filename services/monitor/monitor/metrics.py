@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -59,7 +60,7 @@ class Metrics:
         )
         for target in targets:
             self._first_text.labels(target)
-            self._age.labels(target).set_function(lambda target=target: self.age(target))
+            self._age.labels(target).set_function(partial(self.age, target))
 
     def age(self, target: str) -> float:
         """Seconds since the front end's last good answer; infinite when there was none."""
