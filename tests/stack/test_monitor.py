@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -206,44 +207,45 @@ def test_users_go_first(settings: Settings, page: str) -> None:
 # --- it follows what happens ---
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A way to break the stack, and what the monitor is to say of it."""
+
+    do: Callable[[Links], AbstractContextManager[None]]
+    check: str
+    cause: str
+    fix: str
+
+
+FAULTS = {
+    "chat stopped": Fault(
+        lambda it: it.stopped("chainlit"), "network.chainlit", "front-end-down", "docker restart {project}-chainlit-1"
+    ),
+    "open-webui stopped": Fault(
+        lambda it: it.stopped("open-webui"),
+        "network.open-webui",
+        "front-end-down",
+        "docker restart {project}-open-webui-1",
+    ),
+    "demo stopped": Fault(
+        lambda it: it.stopped("webgpu-static"),
+        "network.webgpu-static",
+        "front-end-down",
+        "docker restart {project}-webgpu-static-1",
+    ),
+    "relay away": Fault(lambda it: it.relay_stopped(), "foundry.status", "relay-down", "python3 scripts/up.py"),
+}
+
+
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(
-    ("break_it", "check", "cause", "fix"),
-    [
-        pytest.param(
-            lambda it: it.stopped("chainlit"), "network.chainlit", "front-end-down", "docker restart", id="chainlit"
-        ),
-        pytest.param(
-            lambda it: it.stopped("open-webui"), "network.open-webui", "front-end-down", "docker restart", id="webui"
-        ),
-        pytest.param(
-            lambda it: it.stopped("webgpu-static"),
-            "network.webgpu-static",
-            "front-end-down",
-            "docker restart",
-            id="webgpu",
-        ),
-        pytest.param(
-            lambda it: it.relay_stopped(), "foundry.status", "relay-down", "python3 scripts/up.py", id="relay"
-        ),
-    ],
-)
-def test_a_fault_and_its_end(
-    settings: Settings,
-    page: str,
-    links: Links,
-    break_it: Callable[[Links], AbstractContextManager[None]],
-    check: str,
-    cause: str,
-    fix: str,
-) -> None:
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_and_its_end(settings: Settings, page: str, links: Links, fault: Fault) -> None:
     wait_for(page, 200, BACK_SECONDS)
-    with break_it(links):
+    with fault.do(links):
         body = wait_for(page, 503, settings.monitor_interval + RUN_SECONDS)
-        assert causes(body) == {check: cause}
-        (found,) = [each for each in body["checks"] if each["id"] == check]
-        assert fix in found["fix"]
-        assert settings.compose_project_name in found["fix"] or "docker" not in found["fix"]
+        assert causes(body) == {fault.check: fault.cause}
+        (found,) = [each for each in body["checks"] if each["id"] == fault.check]
+        assert found["fix"] == fault.fix.format(project=settings.compose_project_name)
         for each in body["checks"]:
             CHECK.validate(each)
     assert wait_for(page, 200, BACK_SECONDS)["status"] == "ok"

@@ -93,6 +93,7 @@ def _own_knobs() -> Mapping[str, str]:
         "OPEN_WEBUI_PORT": str(open_webui),
         "WEBGPU_PORT": str(webgpu),
         "MONITOR_PORT": str(monitor),
+        "MONITOR_INTERVAL": "5",
         "FOUNDRY_PORT": str(foundry),
         "FOUNDRY_URL": "own",
         "MODEL": "auto",
