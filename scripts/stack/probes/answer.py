@@ -21,6 +21,7 @@ from stack.probes.upstream import Answer, first_token
 from stack.tools.text import one_line
 
 PAGE_SECONDS = 10.0
+HEALTH_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ async def _once(running: Running, front_end: FrontEnd) -> Outcome:
 async def _page_is_away(running: Running, front_end: FrontEnd, refusal: str) -> Outcome:
     page = front_end.page
     try:
-        response = await running.http.get(f"{page}/health", timeout=PAGE_SECONDS)
+        response = await running.http.get(f"{page}/health", timeout=HEALTH_SECONDS)
     except httpx.ConnectError:
         return failed("page-unreachable", f"nothing listens on {page}")
     except httpx.TimeoutException:

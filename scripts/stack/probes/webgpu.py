@@ -17,6 +17,7 @@ from stack.probes.report import Outcome, Status, failed, ok
 from stack.probes.running import GATEWAY, WEBGPU_STATIC, Running
 from stack.probes.upstream import Answer, some_token
 
+BEGIN_SECONDS = 8.0  # the first and small one
 FILE_SECONDS = 20.0
 FILES = "/files.json"  # made with the image: every file and its SHA-256
 
@@ -53,6 +54,8 @@ async def demo_answers(running: Running) -> Outcome:
             whole = await page_is_whole(running.http, page)
     except httpx.ConnectError:
         return failed("page-unreachable", f"nothing listens on {page}")
+    except httpx.DecodingError as damaged:
+        return failed("page-damaged", f"{damaged.request.url.path} can't be unpacked: {damaged}", **_names(running))
     except httpx.TimeoutException:
         return failed("front-end-down", f"{page} takes the connection and does not answer", **_names(running))
     token = whole if whole.status is Status.FAILED else await _token_through(running, page)
@@ -73,7 +76,7 @@ async def _token_through(running: Running, page: str) -> Outcome:
 
 async def page_is_whole(http: httpx.AsyncClient, page: str) -> Outcome:
     """Every file that the image was made with comes as it was made, and as what a browser takes it for."""
-    answer = Answer.of(await http.get(page + FILES, timeout=FILE_SECONDS))
+    answer = Answer.of(await http.get(page + FILES, timeout=BEGIN_SECONDS))
     if answer.status == 503:
         return failed("front-end-down", f"the gateway says: {answer.in_short}")
     listed = answer.json
@@ -89,7 +92,7 @@ async def page_is_as_its_sources(http: httpx.AsyncClient, page: str, sources: Pa
     Args:
         sources: the folder as the engine knows it, which with Docker Desktop is not this machine's name for it.
     """
-    index = Answer.of(await http.get(page, timeout=FILE_SECONDS))
+    index = Answer.of(await http.get(page, timeout=BEGIN_SECONDS))
     if index.status == 503:
         return failed("front-end-down", f"the gateway says: {index.in_short}")
     named = re.findall(r'(?:src|href)="(/[^"]+)"', index.body)
