@@ -19,8 +19,6 @@ from stack.tools.process import run
 @pytest.mark.parametrize(
     ("break_it", "check", "cause"),
     [
-        pytest.param(lambda it: it.stopped("gateway"), "container.gateway", "container-stopped", id="gateway stopped"),
-        pytest.param(lambda it: it.paused("gateway"), "container.gateway", "container-paused", id="gateway paused"),
         pytest.param(
             lambda it: it.frozen("gateway"), "network.gateway", "gateway-down", id="gateway frozen", marks=as_root
         ),
@@ -83,7 +81,13 @@ from stack.tools.process import run
         pytest.param(
             lambda it: it.foundry_is("http://127.0.0.1:9"), "foundry.status", "foundry-not-running", id="foundry moved"
         ),
-        pytest.param(lambda it: it.foundry_stopped(), "foundry.status", "foundry-not-running", id="foundry stopped"),
+        pytest.param(
+            lambda it: it.foundry_stopped(),
+            "foundry.status",
+            "foundry-not-running",
+            id="foundry stopped",
+            marks=pytest.mark.full,
+        ),
         pytest.param(lambda it: it.foundry_crashed(), "foundry.status", "foundry-not-running", id="foundry crashed"),
         pytest.param(lambda it: it.foundry_frozen(), "foundry.status", "foundry-hangs", id="foundry frozen"),
         pytest.param(lambda it: it.model_unloaded(), "model.loaded", "model-not-loaded", id="model unloaded"),
@@ -97,6 +101,7 @@ async def test_the_broken_link_is_named_alone(
     await green_again(settings)
 
 
+@pytest.mark.full
 async def test_foundry_that_says_nothing_hangs(settings: Settings, links: Links) -> None:
     async with ModelServer() as server:
         server.habit = "hangs"
@@ -118,7 +123,11 @@ async def every_front_end_fails(settings: Settings, cause: str) -> None:
 
 @pytest.mark.parametrize(
     ("habit", "cause"),
-    [("cut", "stream-cut"), ("reset", "stream-cut"), ("error-event", "stream-error-event")],
+    [
+        ("cut", "stream-cut"),
+        pytest.param("reset", "stream-cut", marks=pytest.mark.full),
+        ("error-event", "stream-error-event"),
+    ],
 )
 async def test_an_answer_that_goes_wrong_on_its_way(settings: Settings, links: Links, habit: str, cause: str) -> None:
     async with ModelServer() as server:
@@ -142,10 +151,23 @@ async def test_an_answer_without_a_word(settings: Settings, links: Links) -> Non
     await green_again(settings)
 
 
-@pytest.mark.parametrize(("service", "verb"), [("gateway", "stop"), ("chainlit", "stop"), ("gateway", "pause")])
-async def test_the_fix_works_as_it_is_pasted(settings: Settings, links: Links, service: str, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "service", "cause"),
+    [
+        ("stop", "gateway", "container-stopped"),
+        ("pause", "gateway", "container-paused"),
+        pytest.param("stop", "webgpu-static", "container-stopped", marks=pytest.mark.full),
+        pytest.param("stop", "chainlit", "container-stopped", marks=pytest.mark.full),
+        pytest.param("pause", "open-webui", "container-paused", marks=pytest.mark.full),
+    ],
+)
+async def test_the_fix_works_as_it_is_pasted(
+    settings: Settings, links: Links, verb: str, service: str, cause: str
+) -> None:
     getattr(links.container(service), verb)()
-    (broken,) = [check for check in (await asked(settings)).checks if check.status is Status.FAILED]
+    report = await asked(settings)
+    named_alone(report, f"container.{service}", cause)
+    (broken,) = [check for check in report.checks if check.status is Status.FAILED]
     assert broken.fix
     assert run(["sh", "-c", broken.fix], cwd=ROOT).code == 0
     await green_again(settings)
