@@ -14,6 +14,7 @@ make_home()
 
 from chat import conversation, model, server, settings  # noqa: E402
 from chat.answer import Answer  # noqa: E402
+from chat.formulas import with_dollars  # noqa: E402
 from chat.page import close_doors, follow_the_system  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
 
@@ -60,7 +61,7 @@ async def answer(question: cl.Message) -> None:
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
         coming = Answer(where, which, told, knobs)
         async with aclosing(coming.pieces()) as pieces:
-            async for piece in pieces:
+            async for piece in with_dollars(pieces):
                 await reply.stream_token(piece)
     except asyncio.CancelledError:
         await _keep(reply, STOPPED)

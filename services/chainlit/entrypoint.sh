@@ -16,6 +16,7 @@ if [ -d /sources ]; then # laid there by compose.dev.yaml
     fi
     ln -sf $app/chainlit.md chainlit.md
     ln -sf $app/.chainlit/config.toml .chainlit/config.toml
+    rm -rf public && ln -s $app/public public
     ln -sfn $app sources # Chainlit watches the folder that it runs in
 fi
 exec /opt/venv/bin/python -m chainlit run "$app/app.py" --headless --host 0.0.0.0 --port 8000

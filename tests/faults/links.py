@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,6 +87,40 @@ class Links:
             yield
         finally:
             run([*inside, "-D", *rule])
+
+    @contextmanager
+    def file_is(self, service: str, name: str, content: bytes) -> Iterator[None]:
+        """A file of the container's, whose root is read-only, and its gzip have another content; needs root."""
+        process = str(self.container(service).attrs["State"]["Pid"])
+        inside = ["nsenter", "--mount", "--target", process]
+        found = run([*inside, "find", "/", "-xdev", "-path", name]).out.split()
+        assert found
+        other = "/tmp/another"
+        written = run(
+            [*inside, "sh", "-c", f"base64 -d >{other}; chmod 444 {other}"], stdin=b64encode(content).decode()
+        )
+        assert written.code == 0, written.err
+        with ExitStack() as undo:
+            for file in found:
+                laid = run([*inside, "mount", "--bind", other, file])
+                assert laid.code == 0, laid.err
+                undo.callback(run, [*inside, "umount", file])
+            yield
+
+    @contextmanager
+    def open_webui_token_is(self, token: str | None) -> Iterator[None]:
+        """The probe remembers another token of Open WebUI's, or none; a probe must have run before."""
+        with changed(self._token_file, json.dumps({"token": token})):
+            yield
+
+    @property
+    def open_webui_token(self) -> str | None:
+        """The one that the probe remembers."""
+        return (read_json(self._token_file) or {}).get("token")
+
+    @property
+    def _token_file(self) -> Path:
+        return self.settings.state / "open-webui-token.json"
 
     @contextmanager
     def firewall_on_host(self, *rule: str) -> Iterator[None]:

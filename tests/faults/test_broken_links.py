@@ -3,78 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import pytest
-import stamina
-from jsonschema import Draft202012Validator
 
 from fakes.model_server import ModelServer
 from faults.links import AnotherProgram, Links
-from stack.probes import Layer, Report, Status
-from stack.probes.on_host import probe
+from faults.named import FRONT_ENDS, SCHEMA, Break, as_root, asked, green_again, named_alone, seen, troubles
+from stack.probes import Layer, Status
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
-
-SCHEMA = Draft202012Validator(json.loads((ROOT / "docs" / "probe.schema.json").read_text(encoding="utf-8")))
-GREEN_SECONDS = 90
-
-Break = Callable[[Links], AbstractContextManager[None]]
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may stop others' processes and set packet filters")
-
-
-def troubles(report: Report) -> list[tuple[str, str | None]]:
-    """Every check that failed, with its cause."""
-    return [(check.id, check.cause) for check in report.checks if check.status is Status.FAILED]
-
-
-def seen(report: Report) -> str:
-    """For the message of a test that fails."""
-    return "\n".join(f"{check.id} {check.status} {check.cause}: {check.evidence}" for check in report.checks)
-
-
-async def asked(settings: Settings, only: Layer | None = None) -> Report:
-    """A probe whose object keeps to the published schema."""
-    report = await probe(settings, only)
-    SCHEMA.validate(report.to_json())
-    return report
-
-
-async def green_again(settings: Settings) -> None:
-    """Wait until the probe finds nothing broken any more."""
-    async for attempt in stamina.retry_context(on=AssertionError, timeout=GREEN_SECONDS, attempts=None, wait_max=2):
-        with attempt:
-            report = await asked(settings)
-            assert not troubles(report), seen(report)
 
 
 @pytest.mark.parametrize(
     ("break_it", "check", "cause"),
     [
-        pytest.param(lambda it: it.stopped("gateway"), "container.gateway", "container-stopped", id="gateway stopped"),
-        pytest.param(lambda it: it.paused("gateway"), "container.gateway", "container-paused", id="gateway paused"),
-        pytest.param(lambda it: it.stopped("chainlit"), "container.chainlit", "container-stopped", id="chat stopped"),
-        pytest.param(lambda it: it.paused("chainlit"), "container.chainlit", "container-paused", id="chat paused"),
         pytest.param(
-            lambda it: it.frozen("gateway"), "network.chainlit", "gateway-down", id="gateway frozen", marks=as_root
-        ),
-        pytest.param(
-            lambda it: it.frozen("chainlit"), "answer.chainlit", "front-end-down", id="chat frozen", marks=as_root
+            lambda it: it.frozen("gateway"), "network.gateway", "gateway-down", id="gateway frozen", marks=as_root
         ),
         pytest.param(
             lambda it: it.off_the_private_network("gateway"),
-            "network.chainlit",
+            "network.gateway",
             "host-name-missing",
             id="gateway off the network",
         ),
         pytest.param(
             lambda it: it.firewall_in("gateway", "INPUT", "-p", "tcp", "--dport", "51211", "-j", "DROP"),
-            "network.chainlit",
+            "network.gateway",
             "route-blocked",
             id="way to the gateway dropped",
             marks=as_root,
@@ -83,7 +39,7 @@ async def green_again(settings: Settings) -> None:
             lambda it: it.firewall_in(
                 "gateway", "INPUT", "-p", "tcp", "--dport", "51211", "-j", "REJECT", "--reject-with", "tcp-reset"
             ),
-            "network.chainlit",
+            "network.gateway",
             "connection-refused",
             id="way to the gateway rejected",
             marks=as_root,
@@ -92,7 +48,7 @@ async def green_again(settings: Settings) -> None:
             lambda it: it.firewall_on_host(
                 "INPUT", "!", "-i", "lo", "-p", "tcp", "--dport", str(it.settings.foundry_port), "-j", "DROP"
             ),
-            "foundry.from-chainlit",
+            "foundry.from-gateway",
             "route-blocked",
             id="way to the host dropped",
             marks=as_root,
@@ -103,7 +59,7 @@ async def green_again(settings: Settings) -> None:
                 *("!", "-i", "lo", "-p", "tcp", "--dport", str(it.settings.foundry_port)),
                 *("-j", "REJECT", "--reject-with", "tcp-reset"),
             ),
-            "foundry.from-chainlit",
+            "foundry.from-gateway",
             "connection-refused",
             id="way to the host rejected",
             marks=as_root,
@@ -111,7 +67,7 @@ async def green_again(settings: Settings) -> None:
         pytest.param(lambda it: it.relay_stopped(), "foundry.relay", "relay-down", id="relay stopped"),
         pytest.param(lambda it: it.relay_frozen(), "foundry.relay", "relay-down", id="relay frozen"),
         pytest.param(
-            lambda it: it.relay_on_loopback_only(), "foundry.from-chainlit", "relay-down", id="relay on loopback only"
+            lambda it: it.relay_on_loopback_only(), "foundry.from-gateway", "relay-down", id="relay on loopback only"
         ),
         pytest.param(
             lambda it: it.port_taken_by(AnotherProgram),
@@ -120,12 +76,18 @@ async def green_again(settings: Settings) -> None:
             id="another web server on the port",
         ),
         pytest.param(
-            lambda it: it.token_changed(), "foundry.from-chainlit", "relay-token-wrong", id="token of another start"
+            lambda it: it.token_changed(), "foundry.from-gateway", "relay-token-wrong", id="token of another start"
         ),
         pytest.param(
             lambda it: it.foundry_is("http://127.0.0.1:9"), "foundry.status", "foundry-not-running", id="foundry moved"
         ),
-        pytest.param(lambda it: it.foundry_stopped(), "foundry.status", "foundry-not-running", id="foundry stopped"),
+        pytest.param(
+            lambda it: it.foundry_stopped(),
+            "foundry.status",
+            "foundry-not-running",
+            id="foundry stopped",
+            marks=pytest.mark.full,
+        ),
         pytest.param(lambda it: it.foundry_crashed(), "foundry.status", "foundry-not-running", id="foundry crashed"),
         pytest.param(lambda it: it.foundry_frozen(), "foundry.status", "foundry-hangs", id="foundry frozen"),
         pytest.param(lambda it: it.model_unloaded(), "model.loaded", "model-not-loaded", id="model unloaded"),
@@ -135,33 +97,37 @@ async def test_the_broken_link_is_named_alone(
     settings: Settings, links: Links, break_it: Break, check: str, cause: str
 ) -> None:
     with break_it(links):
-        report = await asked(settings)
-        assert troubles(report) == [(check, cause)], seen(report)
-        assert report.exit_code == 1
-        for above in report.checks:
-            if above.status is Status.SKIPPED:
-                assert above.evidence == f"because of {check}"
-        answer = next(each for each in report.checks if each.layer is Layer.ANSWER)
-        assert answer.status is not Status.OK
+        named_alone(await asked(settings), check, cause)
     await green_again(settings)
 
 
+@pytest.mark.full
 async def test_foundry_that_says_nothing_hangs(settings: Settings, links: Links) -> None:
     async with ModelServer() as server:
         server.habit = "hangs"
         with links.foundry_is(server.url):
-            assert troubles(await asked(settings)) == [("foundry.status", "foundry-hangs")]
+            named_alone(await asked(settings), "foundry.status", "foundry-hangs")
     await green_again(settings)
 
 
 async def test_a_model_that_foundry_does_not_know(settings: Settings) -> None:
     wanted = settings.model_copy(update={"model": "no-such-model"})
-    assert troubles(await asked(wanted)) == [("model.loaded", "model-unknown")]
+    named_alone(await asked(wanted), "model.loaded", "model-unknown")
+
+
+async def every_front_end_fails(settings: Settings, cause: str) -> None:
+    """Assert that each of them, asked without what lies below, sees the cause in what comes through it."""
+    report = await asked(settings, Layer.ANSWER)
+    assert troubles(report) == [(f"answer.{each}", cause) for each in FRONT_ENDS], seen(report)
 
 
 @pytest.mark.parametrize(
     ("habit", "cause"),
-    [("cut", "stream-cut"), ("reset", "stream-cut"), ("error-event", "stream-error-event")],
+    [
+        ("cut", "stream-cut"),
+        pytest.param("reset", "stream-cut", marks=pytest.mark.full),
+        ("error-event", "stream-error-event"),
+    ],
 )
 async def test_an_answer_that_goes_wrong_on_its_way(settings: Settings, links: Links, habit: str, cause: str) -> None:
     async with ModelServer() as server:
@@ -171,7 +137,8 @@ async def test_an_answer_that_goes_wrong_on_its_way(settings: Settings, links: L
                 server.error = {"message": "the model fell over", "type": "server_error"}
             else:
                 server.habit = habit  # type: ignore[assignment]
-            assert troubles(await asked(settings)) == [("answer.chainlit", cause)]
+            named_alone(await asked(settings), "model.answers", cause)
+            await every_front_end_fails(settings, cause)
     await green_again(settings)
 
 
@@ -179,14 +146,28 @@ async def test_an_answer_without_a_word(settings: Settings, links: Links) -> Non
     async with ModelServer() as server:
         server.tokens = []
         with links.foundry_is(server.url):
-            assert troubles(await asked(settings)) == [("answer.chainlit", "empty-answer")]
+            named_alone(await asked(settings), "model.answers", "empty-answer")
+            await every_front_end_fails(settings, "empty-answer")
     await green_again(settings)
 
 
-@pytest.mark.parametrize(("service", "verb"), [("gateway", "stop"), ("chainlit", "stop"), ("gateway", "pause")])
-async def test_the_fix_works_as_it_is_pasted(settings: Settings, links: Links, service: str, verb: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "service", "cause"),
+    [
+        ("stop", "gateway", "container-stopped"),
+        ("pause", "gateway", "container-paused"),
+        pytest.param("stop", "webgpu-static", "container-stopped", marks=pytest.mark.full),
+        pytest.param("stop", "chainlit", "container-stopped", marks=pytest.mark.full),
+        pytest.param("pause", "open-webui", "container-paused", marks=pytest.mark.full),
+    ],
+)
+async def test_the_fix_works_as_it_is_pasted(
+    settings: Settings, links: Links, verb: str, service: str, cause: str
+) -> None:
     getattr(links.container(service), verb)()
-    (broken,) = [check for check in (await asked(settings)).checks if check.status is Status.FAILED]
+    report = await asked(settings)
+    named_alone(report, f"container.{service}", cause)
+    (broken,) = [check for check in report.checks if check.status is Status.FAILED]
     assert broken.fix
     assert run(["sh", "-c", broken.fix], cwd=ROOT).code == 0
     await green_again(settings)

@@ -15,7 +15,7 @@ from stack.settings import Settings
     [
         ("relay_stopped", "relay-down"),
         ("relay_on_loopback_only", "relay-down"),
-        ("foundry_frozen", "foundry-hangs"),
+        pytest.param("foundry_frozen", "foundry-hangs", marks=pytest.mark.full),
     ],
 )
 async def test_the_cause_below_is_named(settings: Settings, links: Links, break_it: str, cause: str) -> None:

@@ -57,20 +57,39 @@ def nothing_is_left(stack: OwnStack, opened: set[int]) -> None:
     wait_until(lambda: not opened & set(listening()))
 
 
-@pytest.mark.timeout(600)
-def test_from_the_first_up_over_a_reboot_to_the_last_down(stack: OwnStack) -> None:
+@pytest.mark.timeout(300)
+def test_a_second_up_changes_nothing_and_down_leaves_nothing(stack: OwnStack) -> None:
     """One story, because each `up` from nothing takes its time."""
     stack.up()
     first, opened = as_it_is(stack), stack.ports()
-    keepsakes.leave(stack.settings)
-    left = keepsakes.find(stack.settings)
-
     stack.up()
     assert as_it_is(stack) == first
 
     wrong = stack.run("up", "--yes", MODEL="no-such-model", CATALOG_URL="http://127.0.0.1:9/asset-gallery/v1.0/models")
     assert wrong.code == 1, wrong.all
     assert as_it_is(stack) == first
+
+    stack.down()
+    nothing_is_left(stack, opened)
+    assert sorted(stack.volumes()) == first["volumes"] != []
+    stack.down()
+
+    refused = stack.run("down", "--volumes")
+    assert refused.code == 2, refused.all
+    assert "--yes" in refused.err
+    assert sorted(stack.volumes()) == first["volumes"]
+    stack.down("--volumes", "--yes")
+    assert not stack.volumes()
+    assert not (stack.state / "relay-token").exists()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_what_people_leave_survives_other_settings_a_reboot_and_down(stack: OwnStack) -> None:
+    stack.up()
+    first = as_it_is(stack)
+    keepsakes.leave(stack.settings)
+    left = keepsakes.find(stack.settings)
 
     (other_port,) = free_ports(1)
     stack.up(CHAINLIT_PORT=str(other_port))
@@ -85,23 +104,10 @@ def test_from_the_first_up_over_a_reboot_to_the_last_down(stack: OwnStack) -> No
     assert keepsakes.find(stack.settings) == left
 
     stack.down()
-    nothing_is_left(stack, opened)
-    assert sorted(stack.volumes()) == first["volumes"] != []
-    stack.down()
-
     stack.up(API_KEY="changed")
     assert (stack.state / "relay-token").read_text() == first["token"]
     assert keepsakes.find(stack.settings) == left
     assert administrator(stack.settings).call("GET", "/openai/config")["OPENAI_API_KEYS"] == ["changed"]
-    stack.down()
-
-    refused = stack.run("down", "--volumes")
-    assert refused.code == 2, refused.all
-    assert "--yes" in refused.err
-    assert sorted(stack.volumes()) == first["volumes"]
-    stack.down("--volumes", "--yes")
-    assert not stack.volumes()
-    assert not (stack.state / "relay-token").exists()
 
 
 def reboot(stack: OwnStack) -> None:

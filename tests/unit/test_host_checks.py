@@ -25,8 +25,8 @@ LISTEN = (
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    chainlit, foundry = free_ports(2)
-    return Settings(state_dir=tmp_path, chainlit_port=chainlit, foundry_port=foundry)
+    knobs = ("chainlit_port", "open_webui_port", "webgpu_port", "foundry_port")
+    return Settings(state_dir=tmp_path, **dict(zip(knobs, free_ports(len(knobs)), strict=True)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["127.0.0.1", "0.0.0.0"])  # noqa: S104  (for a moment, and nothing answers there)
@@ -43,7 +43,7 @@ def test_free_ports_pass(settings: Settings) -> None:
     check_ports(settings)
 
 
-@pytest.mark.parametrize("knob", ["chainlit_port", "foundry_port"])
+@pytest.mark.parametrize("knob", ["chainlit_port", "open_webui_port", "webgpu_port", "foundry_port"])
 def test_taken_port_is_told_with_its_holder_and_the_knob(
     settings: Settings, stranger: tuple[int, int], knob: str
 ) -> None:

@@ -15,6 +15,7 @@ from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC, Page,
 from stack.probes.upstream import Answer, first_token, some_token
 from stack.tools.text import one_line
 
+HEALTH_SECONDS = 5.0
 HEALTHY = {CHAINLIT: {"status": "ok"}, OPEN_WEBUI: {"status": True}}
 """How a page's ``/health`` answers when all is well."""
 
@@ -73,6 +74,9 @@ async def demo_answers(around: Surroundings) -> Outcome:
             whole = await around.demo_is_whole(http)
         except httpx.ConnectError:
             return failed("page-unreachable", f"nothing listens on {page.url}")
+        except httpx.DecodingError as damaged:
+            evidence = f"{damaged.request.url.path} can't be unpacked: {damaged}"
+            return failed("page-damaged", evidence, **around.names(WEBGPU_STATIC))
         except httpx.TimeoutException:
             evidence = f"{page.url} takes the connection and does not answer"
             return failed("front-end-down", evidence, **around.names(WEBGPU_STATIC))
@@ -87,7 +91,7 @@ async def page_is_there(around: Surroundings, service: str) -> Outcome:
     page = around.page(service)
     try:
         async with page.client() as http:
-            answer = Answer.of(await http.get("/health"))
+            answer = Answer.of(await http.get("/health", timeout=HEALTH_SECONDS))
     except httpx.ConnectError:
         return failed("page-unreachable", f"nothing listens on {page.url}")
     except httpx.TimeoutException:

@@ -14,6 +14,7 @@ import httpx
 from stack.probes.report import Outcome, Status, failed, ok
 from stack.probes.upstream import Answer
 
+BEGIN_SECONDS = 8.0  # the first and small one
 FILE_SECONDS = 20.0
 FILES = "/files.json"  # made with the image: every file and its SHA-256
 
@@ -45,7 +46,7 @@ async def page_is_whole(http: httpx.AsyncClient, wanted: Callable[[str], bool] =
         http: whose base address is the page's.
         wanted: picks the files (by path, such as ``/page/main.js``) where not all shall be looked at.
     """
-    answer = Answer.of(await http.get(FILES, timeout=FILE_SECONDS))
+    answer = Answer.of(await http.get(FILES, timeout=BEGIN_SECONDS))
     if answer.status == 503:
         return failed("front-end-down", f"the gateway says: {answer.in_short}")
     listed = answer.json
@@ -62,7 +63,7 @@ async def page_is_as_its_sources(http: httpx.AsyncClient, sources: Path) -> Outc
         http: whose base address is the page's.
         sources: the folder as the engine knows it, which with Docker Desktop is not this machine's name for it.
     """
-    index = Answer.of(await http.get("/", timeout=FILE_SECONDS))
+    index = Answer.of(await http.get("/", timeout=BEGIN_SECONDS))
     if index.status == 503:
         return failed("front-end-down", f"the gateway says: {index.in_short}")
     named = re.findall(r'(?:src|href)="(/[^"]+)"', index.body)
