@@ -92,7 +92,7 @@ class Links:
     def file_is(self, service: str, name: str, content: bytes) -> Iterator[None]:
         """A file of the container's, whose root is read-only, and its gzip have another content; needs root."""
         process = str(self.container(service).attrs["State"]["Pid"])
-        inside = ["nsenter", "--mount", "--target", process]
+        inside = ["nsenter", "--mount", "--pid", "--target", process]  # mount and umount read /proc/self
         found = run([*inside, "find", "/", "-xdev", "-path", name]).out.split()
         assert found
         other = "/tmp/another"
@@ -104,7 +104,7 @@ class Links:
             for file in found:
                 laid = run([*inside, "mount", "--bind", other, file])
                 assert laid.code == 0, laid.err
-                undo.callback(run, [*inside, "umount", file])
+                undo.callback(run, [*inside, "umount", "--lazy", file])  # it may still be on its way to somebody
             yield
 
     @contextmanager

@@ -92,6 +92,18 @@ def test_a_forgotten_password_is_replaced_and_others_stay(
     assert httpx.get(f"{admin.page}/static/favicon.png").headers["content-type"] == "image/png"
 
 
+def test_a_reset_first_password_is_the_one_that_is_shown(
+    settings: Settings, engine: DockerClient, admin: Person, container: Find
+) -> None:
+    new = accounts.reset(settings, engine, accounts.OPEN_WEBUI, admin.email)
+    assert new != admin.password
+    assert accounts.first_password(settings, engine, accounts.OPEN_WEBUI) == new
+    code, seen = container("open-webui").exec_run(["stat", "-c", "%u %g %a", "/run/secrets/admin-password"])
+    assert (code, seen.decode().strip()) == (0, "10003 10003 400")
+    admin.password = new
+    assert admin.call("GET", "/api/v1/auths/")["role"] == "admin"
+
+
 # --- what a message costs ---
 
 

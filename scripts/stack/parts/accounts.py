@@ -47,7 +47,7 @@ ALL = (OPEN_WEBUI,)
 
 
 def first_password(settings: Settings, client: DockerClient, account: Account) -> str:
-    """The password that was made for the account; the page may know another one by now.
+    """The password that was made for the account, at first or by a reset; the page may know another one by now.
 
     Raises:
         StackError: ``container-failed``, where not even the one-shot service that makes it can run.
@@ -91,4 +91,6 @@ def reset(settings: Settings, client: DockerClient, account: Account, user: str)
             fix=f"docker logs --tail 30 {container.name}   may say more; then run this again.",
             cause="reset-failed",
         )
+    if user == account.user:  # what is shown as its password is then this one
+        made_secrets.replace(containers.run_once(settings, client, "init"), account.service, account.secret, password)
     return password

@@ -1,9 +1,10 @@
-"""The secrets that the `init` service makes, each in a volume of the service that it is for."""
+"""The secrets that the `init` service makes, each in a volume of the service that it is for: read, and replaced."""
 
 from __future__ import annotations
 
 import io
 import tarfile
+from pathlib import Path
 
 from docker.models.containers import Container
 
@@ -19,6 +20,23 @@ def read(init: Container, service: str, name: str) -> str:
         member = archive.extractfile(archive.getmembers()[0])
         assert member is not None  # noqa: S101  (the path names a regular file)
         return member.read().decode().strip()
+
+
+def replace(init: Container, service: str, name: str, value: str) -> None:
+    """Put another value in a secret's place, for the same user and nobody else.
+
+    Args:
+        init: from `stack.parts.containers.run_once`.
+    """
+    chunks, _ = init.get_archive(path(service, name))
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        member = archive.getmembers()[0]
+    content = value.encode()
+    member.size = len(content)
+    changed = io.BytesIO()
+    with tarfile.open(fileobj=changed, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(content))
+    init.put_archive(str(Path(path(service, name)).parent), changed.getvalue())
 
 
 def path(service: str, name: str) -> str:

@@ -67,12 +67,12 @@ export async function* answerTo(fetch, model, question, signal) {
   });
   const isStream = answer.headers.get("Content-Type")?.startsWith("text/event-stream");
   if (!answer.ok || !isStream || !answer.body) throw refusal(answer.status, await json(answer));
-  let isEmpty = true;
+  let [isEmpty, isWhole] = [true, false];
   try {
     for await (const data of eventsOf(answer.body)) {
       if (data === "[DONE]") {
-        if (isEmpty) throw problem("empty-answer");
-        return;
+        isWhole = true;
+        continue; // to the connection's end, or the browser counts the request as failed
       }
       const chunk = parse(data);
       if (!chunk || chunk.error) throw refusal(answer.status, chunk);
@@ -85,9 +85,10 @@ export async function* answerTo(fetch, model, question, signal) {
     }
   } catch (error) {
     if (error instanceof Problem || signal?.aborted) throw error;
-    throw problem("stream-cut", error);
+    if (!isWhole) throw problem("stream-cut", error);
   }
-  throw problem("stream-cut");
+  if (!isWhole) throw problem("stream-cut");
+  if (isEmpty) throw problem("empty-answer");
 }
 
 /**

@@ -38,17 +38,17 @@ pad.addEventListener("change", () => {
 });
 measureButton.addEventListener("click", () => void measure());
 for (const each of choices) each.addEventListener("change", () => void choose());
-showVerdicts(verdicts, ["not loaded yet"], []);
+showVerdicts(verdicts, ["Getting ready"], [], "the model is not loaded yet");
 void start();
 
 async function start() {
   try {
     machine = await Machine.start({ runtime, app, modelSha256 });
+    await choose();
     byId("runtime-note", HTMLElement).textContent =
       `ONNX Runtime Web and the model were ready after ${milliseconds(machine.startMilliseconds)} ms; the times above come ` +
       "on top. p95: 95 of 100 runs took no longer. The model is so small that starting a GPU's work takes longer than " +
       "the work itself: wasm is often faster here.";
-    await choose();
   } catch (error) {
     showState(inWords(error), "is-problem");
   }

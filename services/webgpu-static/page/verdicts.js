@@ -8,15 +8,16 @@ const DIGITS = Array.from({ length: 10 }, (_, digit) => digit);
  * One result after the other, or blank ones while there is nothing to read.
  * @param {HTMLElement} place
  * @param {readonly string[]} names what each ran on
- * @param {readonly Result[]} results none: nothing is drawn
+ * @param {readonly Result[]} results
+ * @param {string} [why] there are no results
  */
-export function showVerdicts(place, names, results) {
+export function showVerdicts(place, names, results, why = "nothing drawn yet") {
   while (place.children.length > names.length) place.lastElementChild?.remove();
   while (place.children.length < names.length) place.append(newVerdict());
   names.forEach((name, index) => {
     const verdict = place.children[index];
     const result = results[index];
-    if (verdict) fill(verdict, name, result);
+    if (verdict) fill(verdict, name, result, why);
   });
 }
 
@@ -52,11 +53,12 @@ function newVerdict() {
  * @param {Element} verdict
  * @param {string} name
  * @param {Result | undefined} result
+ * @param {string} why there is none
  */
-function fill(verdict, name, result) {
+function fill(verdict, name, result, why) {
   set(verdict, "h3", name);
   set(verdict, ".digit", result ? String(result.digit) : "–");
-  set(verdict, ".time", result ? `in ${milliseconds(result.milliseconds)} ms` : "nothing drawn yet");
+  set(verdict, ".time", result ? `in ${milliseconds(result.milliseconds)} ms` : why);
   verdict.querySelectorAll("li").forEach((row, digit) => {
     const share = result?.shares[digit] ?? 0;
     row.style.setProperty("--share", String(share));

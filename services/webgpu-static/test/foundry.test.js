@@ -59,6 +59,24 @@ test("events and letters may be torn anywhere", async () => {
   assert.deepEqual(await whole(answering(torn)), ["é…日"]);
 });
 
+test("the answer is read to the connection's end, or the browser counts the request as failed", async () => {
+  const sent = [delta("Paris"), "data: [DONE]\n\n"];
+  let isCancelled = false;
+  const body = new ReadableStream({
+    pull(controller) {
+      const next = sent.shift();
+      if (next) controller.enqueue(new TextEncoder().encode(next));
+      else controller.close();
+    },
+    cancel() {
+      isCancelled = true;
+    },
+  }, { highWaterMark: 0 });
+  const fetch = async () => new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  assert.deepEqual(await whole(fetch), ["Paris"]);
+  assert.equal(isCancelled, false);
+});
+
 test("a stream without its end, or broken off, is no answer", async () => {
   await assert.rejects(whole(answering([delta("Par")])), withCode("stream-cut"));
   await assert.rejects(whole(answering([delta("Par")], { breaks: true })), withCode("stream-cut"));

@@ -1,0 +1,162 @@
+"""Each front end is broken for real, in every way that its neighbours are: it is named, and the other two are well."""
+
+from __future__ import annotations
+
+import gzip
+
+import httpx
+import pytest
+
+from fakes.open_webui import administrator
+from faults.links import Links
+from faults.named import FRONT_ENDS, Break, as_root, asked, green_again, named_alone
+from stack.probes import open_webui
+from stack.settings import ROOT, Settings
+from stack.tools.process import run
+
+PORTS = {"chainlit": "8000", "open-webui": "8080", "webgpu-static": "8000"}
+TO_GATEWAY = ("OUTPUT", "-p", "tcp", "--dport", "51211")
+REJECT = ("-j", "REJECT", "--reject-with", "tcp-reset")
+
+# One front end for each kind of fault; with the others it takes as long again, and runs in `scripts/test.py all`.
+EVERYDAY = {
+    "stopped": "webgpu-static",
+    "paused": "chainlit",
+    "frozen": "open-webui",
+    "off the network": "chainlit",
+    "page dropped": "webgpu-static",
+    "page rejected": "open-webui",
+    "model dropped": "open-webui",
+    "model rejected": "chainlit",
+}
+BY_ROOT = EVERYDAY.keys() - {"stopped", "paused", "off the network"}
+
+
+def to_page(service: str) -> tuple[str, ...]:
+    return ("INPUT", "-p", "tcp", "--dport", PORTS[service])
+
+
+def faults(service: str) -> dict[str, tuple[Break, str, str]]:
+    """By kind: what breaks it, the layer that names it, the cause."""
+    found: dict[str, tuple[Break, str, str]] = {
+        "stopped": (lambda it: it.stopped(service), "container", "container-stopped"),
+        "paused": (lambda it: it.paused(service), "container", "container-paused"),
+        "frozen": (lambda it: it.frozen(service), "answer", "front-end-down"),
+        "off the network": (lambda it: it.off_the_private_network(service), "network", "front-end-cut-off"),
+        "page dropped": (
+            lambda it: it.firewall_in(service, *to_page(service), "-j", "DROP"),
+            "network",
+            "front-end-cut-off",
+        ),
+        "page rejected": (
+            lambda it: it.firewall_in(service, *to_page(service), *REJECT),
+            "network",
+            "front-end-cut-off",
+        ),
+    }
+    if service != "webgpu-static":  # whose page asks from the browser
+        found["model dropped"] = (
+            lambda it: it.firewall_in(service, *TO_GATEWAY, "-j", "DROP"),
+            "network",
+            "route-blocked",
+        )
+        found["model rejected"] = (
+            lambda it: it.firewall_in(service, *TO_GATEWAY, *REJECT),
+            "network",
+            "connection-refused",
+        )
+    return found
+
+
+def every_fault() -> list[object]:
+    return [
+        pytest.param(
+            break_it,
+            f"{layer}.{service}",
+            cause,
+            id=f"{service} {kind}",
+            marks=[
+                *([as_root] if kind in BY_ROOT else []),
+                *([] if EVERYDAY[kind] == service else [pytest.mark.full]),
+            ],
+        )
+        for service in FRONT_ENDS
+        for kind, (break_it, layer, cause) in faults(service).items()
+    ]
+
+
+@pytest.mark.parametrize(("break_it", "check", "cause"), every_fault())
+async def test_the_front_end_is_named_alone(
+    settings: Settings, links: Links, break_it: Break, check: str, cause: str
+) -> None:
+    with break_it(links):
+        named_alone(await asked(settings), check, cause)
+    await green_again(settings)
+
+
+@as_root
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(gzip.compress(b"another model"), id="another file"),
+        pytest.param(b"cut off in the mid", id="a broken one", marks=pytest.mark.full),
+    ],
+)
+async def test_a_damaged_file_of_the_demo(settings: Settings, links: Links, content: bytes) -> None:
+    with links.file_is("webgpu-static", "/site/*.onnx*", content):
+        report = await asked(settings)
+        named_alone(report, "answer.webgpu-static", "page-damaged")
+        assert ".onnx" in report.checks[-1].evidence
+    await green_again(settings)
+
+
+async def test_open_webui_asks_elsewhere_until_the_fix_is_pasted(settings: Settings, links: Links) -> None:
+    elsewhere = "http://host.docker.internal:9/v1"
+    form = {"OPENAI_API_BASE_URLS": [elsewhere], "OPENAI_API_KEYS": [""], "OPENAI_API_CONFIGS": {}}
+    administrator(settings).call("POST", "/openai/config/update", {"ENABLE_OPENAI_API": True, **form})
+    try:
+        report = await asked(settings)
+        named_alone(report, "answer.open-webui", "webui-connection-changed")
+        (broken,) = [check for check in report.checks if check.id == "answer.open-webui"]
+        assert broken.fix
+        assert elsewhere in broken.evidence
+    except BaseException:
+        links.container("open-webui").restart()
+        raise
+    assert run(["sh", "-c", broken.fix], cwd=ROOT).code == 0
+    await green_again(settings)
+
+
+async def test_too_many_sign_ins_lock_only_who_has_to_sign_in(settings: Settings, links: Links) -> None:
+    await green_again(settings)
+    try:
+        await sign_in_until_locked_out(f"http://127.0.0.1:{settings.open_webui_port}")
+        await green_again(settings)  # by the token that it has
+        with links.open_webui_token_is(None):
+            report = await asked(settings)
+        named_alone(report, "answer.open-webui", "webui-locked-out")
+        (locked,) = [check for check in report.checks if check.cause]
+        assert locked.fix
+        assert locked.fix.startswith(f"sleep {open_webui.LOCKED_OUT_SECONDS}; ")
+    finally:
+        links.container("open-webui").restart()  # it counts in memory, and no test waits for four minutes
+    await green_again(settings)
+
+
+async def sign_in_until_locked_out(page: str) -> None:
+    async with httpx.AsyncClient(base_url=page, trust_env=False) as http:
+        for _ in range(20):
+            try:
+                await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, "a guess")
+            except open_webui.SignInRefusedError:
+                continue
+            except open_webui.LockedOutError:
+                return
+    raise AssertionError("it takes any number of sign-ins")
+
+
+async def test_a_token_of_another_time_is_replaced(settings: Settings, links: Links) -> None:
+    await green_again(settings)
+    with links.open_webui_token_is("of-a-volume-that-is-gone"):
+        await green_again(settings)
+        assert links.open_webui_token not in (None, "of-a-volume-that-is-gone")
