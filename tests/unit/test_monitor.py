@@ -167,6 +167,7 @@ async def test_metrics_do_not_wait(alone: TestClient) -> None:
     found = await (await alone.get("/metrics")).text()
     assert "foundry_stack_runs_total 1.0" in found
     assert 'check="network.gateway",state="failed",target="gateway"} 1.0' in found
+    assert 'check="network.gateway",state="ok",target="gateway"} 0.0' in found
 
 
 @pytest.mark.parametrize(
