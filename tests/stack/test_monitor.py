@@ -26,6 +26,7 @@ FRONT_ENDS = {"chainlit", "open-webui", "webgpu-static"}
 SCHEMA = json.loads((ROOT / "docs" / "probe.schema.json").read_text(encoding="utf-8"))
 CHECK = Draft202012Validator({**SCHEMA["$defs"]["check"], "$defs": SCHEMA["$defs"]})
 RUN_SECONDS = 60  # a run itself, on a busy machine
+HELD = 3  # conversations; Foundry Local holds about four
 BACK_SECONDS = 120  # a front end that starts again
 
 
@@ -204,6 +205,18 @@ def test_users_go_first(settings: Settings, page: str) -> None:
     assert one(samples(page), "runs_skipped_busy_total") == skipped + 1
 
 
+@pytest.mark.full
+def test_conversations_that_are_held_stay_held(settings: Settings, page: str) -> None:
+    beginning = "Here is a text about many things. " * 60
+    told = [_turn(settings, f"{beginning}Reply with one word: yes.") for _ in range(HELD)]
+    asked = [_turn(settings, "Reply with one word: ok.", before=turn.response) for turn in told]
+    fresh(settings, page)
+    fresh(settings, page)
+    again = [_turn(settings, "Reply with one word: ok.", before=turn.response) for turn in asked]
+    computed_anew = min(turn.first_text_seconds for turn in told)
+    assert max(turn.first_text_seconds for turn in again) < computed_anew / 2, (told, asked, again)
+
+
 # --- it follows what happens ---
 
 
@@ -235,10 +248,17 @@ FAULTS = {
     ),
     "relay away": Fault(lambda it: it.relay_stopped(), "foundry.status", "relay-down", "python3 scripts/up.py"),
 }
+EVERYDAY = ("chat stopped", "relay away")
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=name, marks=() if name in EVERYDAY else pytest.mark.full)
+        for name, fault in FAULTS.items()
+    ],
+)
 def test_a_fault_and_its_end(settings: Settings, page: str, links: Links, fault: Fault) -> None:
     wait_for(page, 200, BACK_SECONDS)
     with fault.do(links):
@@ -288,3 +308,27 @@ def _somebody_waits(settings: Settings) -> Iterator[None]:
         lines = answer.iter_lines()  # a name of its own: forgotten, it would end the answer
         next(lines)
         yield
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One answer in a conversation that Foundry Local holds."""
+
+    response: str
+    first_text_seconds: float
+
+
+def _turn(settings: Settings, text: str, before: str | None = None) -> Turn:
+    door = f"http://127.0.0.1:{settings.foundry_port}"
+    (model,) = httpx.get(f"{door}/models/loaded").json()
+    body = {"model": model, "input": text, "store": True, "stream": True, "max_output_tokens": 60}
+    body |= {"previous_response_id": before} if before else {}
+    asked, first, response = time.monotonic(), 0.0, ""
+    with httpx.stream("POST", f"{door}/v1/responses", json=body, timeout=120) as answer:
+        assert answer.status_code == 200, answer.read()
+        for line in answer.iter_lines():
+            event = json.loads(line.removeprefix("data:")) if line.startswith("data: {") else {}
+            if event.get("type") == "response.output_text.delta":
+                first = first or time.monotonic() - asked
+            response = event.get("response", {}).get("id", response)
+    return Turn(response, first)
