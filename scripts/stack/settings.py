@@ -28,6 +28,13 @@ Memory = Annotated[str, Field(pattern=r"^[1-9][0-9]*[mMgG]$")]
 Cpus = Annotated[float, Field(ge=0.01)]  # Docker's own least; the most is the engine's to say
 
 
+PLAIN_WORDS = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+}
+
+
 class Settings(BaseSettings):
     """Every knob. What each one means stands in `.env.example`, which also holds the defaults."""
 
@@ -112,6 +119,7 @@ def load() -> Settings:
     except ValidationError as invalid:
         problem = invalid.errors()[0]
         key, reason = str(problem["loc"][0]).upper(), problem["msg"].removeprefix("Value error, ")
+        reason = PLAIN_WORDS.get(problem["type"], reason)
         raise _bad_value(key, reason) from invalid
     _refuse_a_port_twice(settings)
     return settings

@@ -116,7 +116,7 @@ async def _nobody_listens(running: Running) -> Outcome:
     here = f"127.0.0.1:{running.settings.foundry_port}"
     known = running.foundry_file
     if not known:
-        return failed("foundry-not-running", f"nothing listens on {here}, and `up` has not started Foundry Local yet")
+        return failed("foundry-not-running", f"nothing listens on {here}: `up` has not run yet, or `down` has since")
     if not known.get("owned") and urlsplit(str(known.get("url"))).port == running.settings.foundry_port:
         return failed("foundry-not-running", f"the Foundry Local that was found on {here} is gone")
     return failed("relay-down", f"{here} refuses the connection")

@@ -145,6 +145,7 @@ def _catalog_unreachable(wanted: str, downloaded: Sequence[Model]) -> StackError
     here = sorted({EMBEDDED.alias, *(model.alias for model in downloaded)})
     return StackError(
         f"Foundry's catalog does not answer, and MODEL={wanted} is not on this machine yet.",
-        fix=f"Try again with a connection (or set CATALOG_URL). Without one there is MODEL={' or MODEL='.join(here)}.",
+        fix=f"Is the name right? Without a connection there is MODEL={' or MODEL='.join(here)}, and MODEL=auto always "
+        "works. With one (or with CATALOG_URL), run this again: it is downloaded then.",
         cause="catalog-unreachable",
     )
