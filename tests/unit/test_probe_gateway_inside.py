@@ -33,7 +33,9 @@ def listener(answer: bytes | None) -> Iterator[int]:
                 except OSError:
                     return
                 with connection:
-                    asked = connection.recv(4096)
+                    asked = b""
+                    while not asked.endswith(b"\r\n\r\n") and (part := connection.recv(4096)):  # bash sends it in lines
+                        asked += part
                     if asked.startswith(b"GET /status HTTP/1.0\r\n"):
                         connection.sendall(answer or b"")
 
