@@ -246,6 +246,12 @@ _CAUSES = (
         f"tail -n 30 {{log}}; {RESTART_FOUNDRY}",
     ),
     Cause(
+        "model-without-tools",
+        "Open WebUI shows an error about tool markers where the answer should be.",
+        "Foundry Local refuses the tools that the page offers; asked without them, the model answers.",
+        f"grep -s -e OPEN_WEBUI_EXTRAS -e MODEL .env\n# set OPEN_WEBUI_EXTRAS=false there, or a MODEL with tools; then: {UP}",
+    ),
+    Cause(
         "empty-answer",
         "The chat answers with nothing.",
         "The stream ended properly, twice, without one character of text.",

@@ -27,6 +27,7 @@ LEAVE_SECONDS = 3.0
 SLOW_SECONDS = 10.0  # to the first text: works, but nobody likes to wait that long
 
 CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
+WANTS_TOOLS = "structured tool calling requires"  # how Foundry Local 2.2.1 refuses tools
 
 Message = Mapping[str, Any]
 
@@ -116,7 +117,7 @@ def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
     if seen.error_code in CATALOGUE and seen.error_code != "unknown":
         return failed(seen.error_code, seen.error or "the chat reports an error")
     if seen.error:
-        return None
+        return failed("model-without-tools", seen.error) if WANTS_TOOLS in seen.error else None
     if seen.lost:
         return failed("front-end-down", f"the connection ended during the answer: {seen.lost}")
     if seen.first_text_seconds is None:
