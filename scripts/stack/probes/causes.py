@@ -249,7 +249,8 @@ _CAUSES = (
         "model-without-tools",
         "Open WebUI shows an error about tool markers where the answer should be.",
         "Foundry Local refuses the tools that the page offers; asked without them, the model answers.",
-        f"grep -s -e OPEN_WEBUI_EXTRAS -e MODEL .env\n# set OPEN_WEBUI_EXTRAS=false there, or a MODEL with tools; then: {UP}",
+        "python3 scripts/foundry.py status\n"
+        f"# set OPEN_WEBUI_EXTRAS=false in .env, or a MODEL that knows tools; then: {UP}",
     ),
     Cause(
         "empty-answer",
