@@ -27,6 +27,7 @@ from stack.tools.process import run
             "network.gateway",
             "host-name-missing",
             id="gateway off the network",
+            marks=pytest.mark.full,
         ),
         pytest.param(
             lambda it: it.firewall_in("gateway", "INPUT", "-p", "tcp", "--dport", "51211", "-j", "DROP"),

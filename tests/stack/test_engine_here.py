@@ -50,12 +50,13 @@ def test_only_addresses_of_this_machine_are_bridge_addresses(settings: Settings,
 
 def test_port_of_a_container_is_told_by_its_name(settings: Settings, engine: DockerClient) -> None:
     """Docker's own process holds the port, which says nothing to the user."""
-    port, other = free_ports(2)
+    port, *others = free_ports(4)
     image = ensure_base_image(settings, assume_yes=True, progress=silent, say=print)
     holder = engine.containers.run(
         image, ["sleep", "60"], ports={"80/tcp": ("127.0.0.1", port)}, init=True, detach=True
     )
-    taken = settings.model_copy(update={"chainlit_port": port, "foundry_port": other})
+    knobs = ("open_webui_port", "webgpu_port", "foundry_port")
+    taken = settings.model_copy(update={"chainlit_port": port, **dict(zip(knobs, others, strict=True))})
     try:
         with pytest.raises(StackError, match=f"Port {port} .* the container `{holder.name}`"):
             check_ports(taken, engine)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
 from fakes.spare_stack import NO_LABELS
-from stack.probes.containers import _with_last_words
+from fakes.waiting import wait_until
+from stack.probes.containers import EARLY_SECONDS, _with_last_words
 from stack.probes.report import failed
 
 TALKS_ONCE = "[ -e /tmp/been-here ] || echo first words; touch /tmp/been-here; exit 3"
@@ -34,6 +36,8 @@ async def test_only_since_the_last_start(ended: Container) -> None:
     ended.start()
     ended.wait()
     assert await evidence(ended) == "exited; last in its log: first words"
+    finished = datetime.fromisoformat(ended.attrs["State"]["FinishedAt"])
+    wait_until(lambda: datetime.now(UTC) > finished + timedelta(seconds=EARLY_SECONDS))
     ended.start()
     ended.wait()
     assert await evidence(ended) == "exited"

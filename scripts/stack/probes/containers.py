@@ -20,6 +20,7 @@ from stack.tools.text import one_line
 START_SECONDS = 15.0  # how long a container may still be starting while we look
 POLL_SECONDS = 0.25
 NEVER = 1  # the year in which the engine says that a container started that has not
+EARLY_SECONDS = 0.5  # the engine notes the start only after it: what is said at once is in the log before that
 
 _PORT_TAKEN = re.compile(r"Bind for [\d.]+:(\d+) failed|listen tcp4? [\d.]+:(\d+): bind")
 
@@ -101,7 +102,7 @@ async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
     started = datetime.fromisoformat(container.attrs["State"]["StartedAt"])
     if outcome.cause not in ("container-stopped", "container-restarting", "init-failed") or started.year == NEVER:
         return outcome
-    log: bytes = await asyncio.to_thread(container.logs, tail=1, since=started.timestamp())
+    log: bytes = await asyncio.to_thread(container.logs, tail=1, since=started.timestamp() - EARLY_SECONDS)
     last = one_line(log.decode(errors="replace"), 160)
     evidence = f"{outcome.evidence}; last in its log: {last}" if last else outcome.evidence
     return Outcome(outcome.status, outcome.cause, evidence, outcome.names)

@@ -97,7 +97,7 @@ class FoundryLibrary:
             "prepare", what, "--data", str(data_folder(self.settings)), "--models", str(self.settings.models)
         )
         argv += ["--catalog-url", self.settings.catalog_url, *more]
-        stream(argv, on_line, env=environment(self.settings, may_go_out=True))
+        stream(argv, on_line, env=environment(self.settings, may_go_out=what != "downloaded"))
         output = "\n".join(other_lines)
         if error and error["cause"]:
             raise StackError(**error)
