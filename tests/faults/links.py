@@ -18,6 +18,7 @@ import psutil
 from docker import DockerClient
 from docker.models.containers import Container
 
+from fakes.waiting import wait_until
 from stack.parts import foundry
 from stack.parts.containers import of_project
 from stack.parts.relay import lifecycle as relay
@@ -198,7 +199,7 @@ class Links:
         """The same, but nobody has taken note of it."""
         process = psutil.Process(int(self.foundry["pid"]))
         process.kill()
-        process.wait(timeout=20)
+        wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)  # until `up` ends, too
         try:
             yield
         finally:

@@ -110,6 +110,7 @@ async def test_a_damaged_file_of_the_demo(settings: Settings, links: Links, cont
     await green_again(settings)
 
 
+@pytest.mark.full
 async def test_open_webui_asks_elsewhere_until_the_fix_is_pasted(settings: Settings, links: Links) -> None:
     elsewhere = "http://host.docker.internal:9/v1"
     form = {"OPENAI_API_BASE_URLS": [elsewhere], "OPENAI_API_KEYS": [""], "OPENAI_API_CONFIGS": {}}
@@ -127,6 +128,7 @@ async def test_open_webui_asks_elsewhere_until_the_fix_is_pasted(settings: Setti
     await green_again(settings)
 
 
+@pytest.mark.full
 async def test_too_many_sign_ins_lock_only_who_has_to_sign_in(settings: Settings, links: Links) -> None:
     await green_again(settings)
     try:

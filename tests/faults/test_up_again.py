@@ -121,6 +121,7 @@ def reboot(stack: OwnStack) -> None:
         each.stop(timeout=2)
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_down_on_half_a_stack_and_without_an_engine(stack: OwnStack) -> None:
     stack.up()

@@ -14,6 +14,7 @@ SEED = 20_261_122
 MOMENTS = 20
 
 
+@pytest.mark.full
 @pytest.mark.timeout(600)
 def test_at_every_stage_and_then_it_goes_on_to_the_end(stack: OwnStack) -> None:
     for number, stage in enumerate(STAGES):
