@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS_FILE = ROOT / ".env.example"
 USER_FILE = ROOT / ".env"
 ENCODING = "utf-8-sig"  # an editor's byte order mark is no error
-PORTS = ("chainlit_port", "open_webui_port", "webgpu_port", "foundry_port")
+PORTS = ("chainlit_port", "open_webui_port", "webgpu_port", "monitor_port", "foundry_port")
 MISSPELT = 0.88  # how much a key is like a knob (by difflib) to be taken for it: CHAINLT_PORT is, CHAINLIT_HOST is not
 
 Port = Annotated[int, Field(ge=1024, le=65535)]
@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     chainlit_port: Port
     open_webui_port: Port
     webgpu_port: Port
+    monitor_port: Port
     open_webui_image: Annotated[str, Field(min_length=1)]
     open_webui_extras: Literal["true", "false"]
     foundry_port: Port
@@ -72,6 +73,9 @@ class Settings(BaseSettings):
     open_webui_cpus: Cpus
     webgpu_memory: Memory
     webgpu_cpus: Cpus
+    monitor_memory: Memory
+    monitor_cpus: Cpus
+    monitor_interval: Annotated[int, Field(ge=5, le=86400)]
     state_dir: Path
 
     @field_validator("foundry_url")

@@ -23,7 +23,26 @@ secret() {
     sync "/secrets/$1"
 }
 
+# shared VOLUME NAME UID OTHER_VOLUME OTHER_NAME OTHER_UID: one secret that two services know. Once given away it can't be
+# read here any more: where one of them lacks it, both get a new one.
+shared() {
+    if [ -s "/secrets/$1/$2" ] && [ -s "/secrets/$4/$5" ]; then return; fi
+    rm -f "/secrets/$1/$2" "/secrets/$4/$5"
+    made=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')
+    while [ $# -gt 0 ]; do
+        new=$(mktemp "/secrets/$1/.$2.XXXXXXXX")
+        printf %s "$made" >"$new"
+        chmod 0400 "$new"
+        sync "$new"
+        chown "$3:$3" "$new"
+        mv "$new" "/secrets/$1/$2"
+        sync "/secrets/$1"
+        shift 3
+    done
+}
+
 secret gateway token 10002
 secret open-webui secret-key 10003
 secret open-webui admin-password 10003
 secret open-webui probe-password 10003
+shared open-webui monitor-password 10003 monitor open-webui-password 10005

@@ -1,9 +1,10 @@
-"""The accounts that the stack makes in Open WebUI's database, by its own code: the administrator and the probe."""
+"""The accounts that the stack makes in Open WebUI's database: the administrator, and those it asks with itself."""
 
 from __future__ import annotations
 
 ADMIN = "admin@localhost"
 PROBE = "probe@localhost"
+MONITOR = "monitor@localhost"
 
 
 async def make_first_admin(password: str) -> None:
@@ -15,16 +16,16 @@ async def make_first_admin(password: str) -> None:
         await Config.upsert({"ui.enable_signup": False})
 
 
-async def keep_probe(password: str) -> None:
-    """Make the account that the probe asks its question with, or give it its password back."""
+async def keep(email: str, name: str, password: str) -> None:
+    """Make an account that the stack itself asks its questions with, or give it its password back."""
     from open_webui.models.auths import Auths  # noqa: PLC0415
     from open_webui.models.users import Users  # noqa: PLC0415
     from open_webui.utils.auth import get_password_hash, verify_password  # noqa: PLC0415
 
-    user = await Users.get_user_by_email(PROBE)
+    user = await Users.get_user_by_email(email)
     if user is None:
         hashed = await get_password_hash(password)
-        await Auths.insert_new_auth(email=PROBE, password=hashed, name="The stack's probe", role="user")
+        await Auths.insert_new_auth(email=email, password=hashed, name=name, role="user")
         return
     auth = await Auths.get_auth_by_id(user.id)
     if auth and not await verify_password(password, auth.password):

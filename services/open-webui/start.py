@@ -29,7 +29,8 @@ async def _prepare_and_serve(knobs: own_settings.Knobs) -> None:
     metadata = await Config.get(own_settings.MODEL_METADATA) or {}
     await Config.upsert(own_settings.stored(knobs, metadata))
     await accounts.make_first_admin(secret_files.read("admin-password"))
-    await accounts.keep_probe(secret_files.read("probe-password"))
+    await accounts.keep(accounts.PROBE, "The stack's probe", secret_files.read("probe-password"))
+    await accounts.keep(accounts.MONITOR, "The stack's monitor", secret_files.read("monitor-password"))
     # Only the gateway can reach this port, so what it says about the sender is taken.
     served = uvicorn.Config("open_webui.main:app", host="0.0.0.0", port=PORT, forwarded_allow_ips="*")  # noqa: S104
     await uvicorn.Server(served).serve()

@@ -16,7 +16,11 @@ from stack.settings import Settings, load
 from stack.tools.docker_engine import client
 
 SECOND = ("second@localhost", "correct-horse-battery-staple")
-SECRETS = {"gateway": ["token"], "open-webui": ["secret-key", "admin-password", "probe-password"]}
+SECRETS = {
+    "gateway": ["token"],
+    "open-webui": ["secret-key", "admin-password", "probe-password", "monitor-password"],
+    "monitor": ["open-webui-password"],
+}
 CHAT = {
     "title": "Kept",
     "models": ["any"],

@@ -130,6 +130,7 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
             "chainlit_port": _free_port(),
             "open_webui_port": _free_port(),
             "webgpu_port": _free_port(),
+            "monitor_port": _free_port(),
         }
         mine = settings.model_copy(update=changed)
         name = mine.compose_project_name

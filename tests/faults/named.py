@@ -31,6 +31,7 @@ SKIPPED: dict[str, set[str]] = {
     "foundry.from-gateway": ANSWERS,
     "model.loaded": {"model.answers"} | ANSWERS,
     "model.answers": ANSWERS,
+    "container.monitor": set(),
 }
 for _each in FRONT_ENDS:
     SKIPPED[f"container.{_each}"] = {f"network.{_each}", f"answer.{_each}"}

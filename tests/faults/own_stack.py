@@ -270,12 +270,13 @@ def own_stack(base: Settings, engine: DockerClient, folder: Path, **knobs: objec
         folder: an empty folder that may be removed.
         knobs: settings that differ, by attribute.
     """
-    chainlit, open_webui, webgpu, port = free_ports(4)
+    chainlit, open_webui, webgpu, monitor, port = free_ports(5)
     own: dict[str, object] = {
         "compose_project_name": f"{base.compose_project_name}-{uuid4().hex[:6]}",
         "chainlit_port": chainlit,
         "open_webui_port": open_webui,
         "webgpu_port": webgpu,
+        "monitor_port": monitor,
         "foundry_port": port,
         "foundry_url": "own",
         "model": "auto",

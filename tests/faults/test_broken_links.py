@@ -65,6 +65,7 @@ from stack.tools.process import run
             id="way to the host rejected",
             marks=as_root,
         ),
+        pytest.param(lambda it: it.stopped("monitor"), "container.monitor", "container-stopped", id="monitor stopped"),
         pytest.param(lambda it: it.relay_stopped(), "foundry.relay", "relay-down", id="relay stopped"),
         pytest.param(lambda it: it.relay_frozen(), "foundry.relay", "relay-down", id="relay frozen"),
         pytest.param(

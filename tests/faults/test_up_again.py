@@ -51,7 +51,8 @@ def nothing_is_left(stack: OwnStack, opened: set[int]) -> None:
     assert not stack.containers()
     assert not stack.networks()
     assert not stack.processes()
-    pages = {stack.settings.chainlit_port, stack.settings.open_webui_port, stack.settings.webgpu_port}
+    knobs = stack.settings
+    pages = {knobs.chainlit_port, knobs.open_webui_port, knobs.webgpu_port, knobs.monitor_port}
     assert opened > {*pages, stack.settings.foundry_port}
     wait_until(lambda: not opened & set(listening()))
 

@@ -17,7 +17,9 @@ PAGES = {
     3000: "<title>Open WebUI</title>",
     5173: "<title>Digits, recognised in your browser</title>",
 }
-VOLUMES = ["foundry-stack_gateway-secrets", "foundry-stack_open-webui-data", "foundry-stack_open-webui-secrets"]
+VOLUMES = [
+    f"foundry-stack_{name}" for name in ("gateway-secrets", "monitor-secrets", "open-webui-data", "open-webui-secrets")
+]
 STAYS = {"dockerd", "containerd"}  # what `up` says that it leaves running
 ASK = """
 import json, urllib.request

@@ -24,7 +24,7 @@ def test_without_any_knob_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> 
     read = json.loads(done.out)
     assert read["name"] == default_values()["COMPOSE_PROJECT_NAME"]
     published = {(port["host_ip"], port["published"]) for port in read["services"]["gateway"]["ports"]}
-    knobs = ("CHAINLIT_PORT", "OPEN_WEBUI_PORT", "WEBGPU_PORT")
+    knobs = ("CHAINLIT_PORT", "OPEN_WEBUI_PORT", "WEBGPU_PORT", "MONITOR_PORT")
     assert published == {("127.0.0.1", default_values()[knob]) for knob in knobs}
 
 

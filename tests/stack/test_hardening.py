@@ -21,16 +21,18 @@ from fakes.waiting import wait_until
 from stack.parts.containers import IMAGES, of_project
 from stack.settings import Settings
 
-LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static"]
+LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static", "monitor"]
 FRONT_ENDS = [service for service in LASTING if service != "gateway"]
-USERS = {"gateway": 10002, "chainlit": 10001, "open-webui": 10003, "webgpu-static": 10004}
+USERS = {"gateway": 10002, "chainlit": 10001, "open-webui": 10003, "webgpu-static": 10004, "monitor": 10005}
 DATA = {"open-webui": "/data"}  # the one place on disk that a service may write to
 SECRETS = [
     ("gateway", "token"),
     ("open-webui", "secret-key"),
     ("open-webui", "admin-password"),
     ("open-webui", "probe-password"),
+    ("open-webui", "monitor-password"),
 ]
+SHARED = [("monitor", "open-webui-password")]  # as open-webui's monitor-password
 Find = Callable[[str], Container]
 Inside = Callable[[str], Host]
 
@@ -138,7 +140,7 @@ def test_no_page_is_on_any_other_address(settings: Settings) -> None:
 # --- secrets ---
 
 
-@pytest.mark.parametrize(("service", "name"), SECRETS)
+@pytest.mark.parametrize(("service", "name"), SECRETS + SHARED)
 def test_a_secret_is_strong_and_for_its_service_only(
     inside: Inside, secret: Callable[[str, str], str], service: str, name: str
 ) -> None:
@@ -154,7 +156,11 @@ def test_secrets_differ(secret: Callable[[str, str], str]) -> None:
     assert len({secret(service, name) for service, name in SECRETS}) == len(SECRETS)
 
 
-@pytest.mark.parametrize("which", SECRETS, ids="/".join)
+def test_the_monitor_and_open_webui_know_the_same_password(secret: Callable[[str, str], str]) -> None:
+    assert secret("monitor", "open-webui-password") == secret("open-webui", "monitor-password")
+
+
+@pytest.mark.parametrize("which", SECRETS + SHARED, ids="/".join)
 def test_a_secret_can_not_be_seen_from_outside(
     settings: Settings, engine: DockerClient, inside: Inside, secret: Callable[[str, str], str], which: tuple[str, str]
 ) -> None:
@@ -255,7 +261,7 @@ def test_a_front_end_is_on_one_network_where_the_host_is_not(
 
 
 def _page_ports(settings: Settings) -> list[int]:
-    return [settings.chainlit_port, settings.open_webui_port, settings.webgpu_port]
+    return [settings.chainlit_port, settings.open_webui_port, settings.webgpu_port, settings.monitor_port]
 
 
 def _host_addresses() -> list[str]:

@@ -10,7 +10,7 @@ from stack.tools.process import run
 CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
-    "mypy --strict": ["mypy", "scripts", "services/chainlit"],
+    "mypy --strict": ["mypy", "scripts", "services/chainlit", "services/monitor"],
     "mypy --strict, Open WebUI": ["mypy", "services/open-webui"],
     "layers": ["importlinter.cli", "lint"],
 }

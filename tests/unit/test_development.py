@@ -16,8 +16,8 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / OVERLAY).read_text(
 
 
 def test_the_overlay_adds_folders_to_read_and_loosens_nothing() -> None:
-    assert set(SERVICES) == {"chainlit", "webgpu-static"}
-    mounts = [mount for service in SERVICES.values() for mount in service["volumes"]]
+    assert set(SERVICES) == {"chainlit", "webgpu-static", "monitor"}
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     assert {mount["source"].removeprefix("./") for mount in mounts} == set(SOURCES)
     for mount in mounts:
         assert (mount["type"], mount["read_only"]) == ("bind", True)

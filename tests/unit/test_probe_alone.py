@@ -11,7 +11,7 @@ WITHOUT = """
 import sys
 for missing in ("docker", "psutil", "pydantic", "pydantic_settings", "rich", "stack.settings", "stack.parts"):
     sys.modules[missing] = None
-import stack.probes.chat, stack.probes.inside, stack.probes.schedule, stack.probes.upstream
+import stack.probes.answer, stack.probes.inside, stack.probes.schedule, stack.probes.way, stack.probes.webgpu
 print(stack.probes.upstream.matching(["phi-4-generic-cpu:1"], "phi-4"))
 """
 

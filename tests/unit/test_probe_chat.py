@@ -23,6 +23,7 @@ FINE = Conversation(text="OK", pieces=1, first_text_seconds=0.2, seconds=0.4, en
         ({"ended": False}, "stream-cut"),
         ({"ended": False, "lost": "transport close"}, "front-end-down"),
         ({"error": "It broke", "error_code": "stream-cut"}, "stream-cut"),
+        ({"error": "chat_session.cc: structured tool calling requires model-published ..."}, "model-without-tools"),
     ],
 )
 def test_cause(change: dict[str, Any], cause: str | None) -> None:

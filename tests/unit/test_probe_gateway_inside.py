@@ -11,7 +11,7 @@ import pytest
 
 from stack.probes import gateway_inside
 from stack.probes.gateway_inside import command_to_ask, command_to_knock, read_answer, read_knock
-from stack.probes.network import judge
+from stack.probes.way import judge
 from stack.tools.process import run
 
 HERE = "127.0.0.1"

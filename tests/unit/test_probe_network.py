@@ -11,7 +11,7 @@ import pytest
 
 from stack.probes import inside
 from stack.probes.inside import look
-from stack.probes.network import judge
+from stack.probes.way import judge
 
 GATEWAY = b"HTTP/1.1 403 Forbidden\r\nVia: 1.1 foundry-stack-gateway\r\nContent-Length: 2\r\n\r\n{}"
 STRANGER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"

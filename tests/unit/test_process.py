@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ from fakes.waiting import wait_until
 from stack.reports.errors import guarded
 from stack.tools import interrupts
 from stack.tools.async_work import run_async
-from stack.tools.process import stream
+from stack.tools.process import Ending, stream
 
 # As `docker` 20.10 treats its plugins: it waits for its child and does not pass on what it is told.
 DEAF_PARENT = """
@@ -37,6 +38,26 @@ def test_an_interrupted_group_ends_as_a_whole() -> None:
         stream([sys.executable, "-c", DEAF_PARENT], interrupt, own_group=True)
     (grandchild,) = seen
     wait_until(lambda: not psutil.pid_exists(grandchild) or is_zombie(grandchild), seconds=5)
+
+
+TIDY = """
+import sys, time
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    open(sys.argv[1], "w").write("tidied up")
+"""
+
+
+def test_a_child_may_tidy_up_when_it_is_interrupted(tmp_path: Path) -> None:
+    def interrupt(_line: str) -> None:
+        raise KeyboardInterrupt
+
+    argv = [sys.executable, "-c", TIDY, str(tmp_path / "tidied")]
+    with pytest.raises(KeyboardInterrupt):
+        stream(argv, interrupt, own_group=True, ending=Ending(signal.SIGINT, 10.0))
+    assert (tmp_path / "tidied").read_text() == "tidied up"
 
 
 def is_zombie(pid: int) -> bool:

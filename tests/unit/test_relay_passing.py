@@ -185,6 +185,29 @@ async def test_a_client_that_leaves_stops_foundry(
     assert (await relay.logged(name))["status"] == 499
 
 
+async def test_status_tells_how_many_wait_for_an_answer(
+    relay: RelayProcess, foundry: FakeFoundry, http: aiohttp.ClientSession
+) -> None:
+    async def under_way() -> str | None:
+        async with http.get(f"{relay.url}/status") as status:
+            return status.headers.get("X-Answers-Under-Way")
+
+    assert await under_way() == "0"
+    foundry.gated = True
+    async with http.post(chat(relay), json=STREAMED) as first:
+        assert await under_way() == "1"
+        async with http.post(chat(relay), json=STREAMED) as second:
+            assert await under_way() == "2"
+            foundry.let_go(100)
+            await second.read()
+            await first.read()
+    async with asyncio.timeout(AT_ONCE):
+        while await under_way() != "0":
+            await asyncio.sleep(0.01)
+    async with http.get(f"{relay.url}/v1/models") as models:
+        assert "X-Answers-Under-Way" not in models.headers
+
+
 async def test_a_client_that_leaves_in_the_midst_of_the_answer(relay: RelayProcess, foundry: FakeFoundry) -> None:
     foundry.gated = True
     reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)

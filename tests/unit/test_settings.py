@@ -52,6 +52,7 @@ def test_byte_order_mark_and_crlf_are_fine(write_env: WriteEnv) -> None:
         (b"CHAINLIT_PORT=3000\n", ".env, line 1: CHAINLIT_PORT: must be another port than OPEN_WEBUI_PORT"),
         (b"WEBGPU_PORT=8080\n", ".env, line 1: WEBGPU_PORT: must be another port than CHAINLIT_PORT"),
         (b"WEBGPU_PORT=3000\n", ".env, line 1: WEBGPU_PORT: must be another port than OPEN_WEBUI_PORT"),
+        (b"MONITOR_PORT=8080\n", ".env, line 1: MONITOR_PORT: must be another port than CHAINLIT_PORT"),
         (b"FOUNDRY_PORT=5173\n", ".env, line 1: FOUNDRY_PORT: must be another port than WEBGPU_PORT"),
         (b"OPEN_WEBUI_PORT=51211\n", ".env, line 1: OPEN_WEBUI_PORT: must be another port than FOUNDRY_PORT"),
         (b"# mine\n\nCHAINLT_PORT=9\n", ".env, line 3: CHAINLT_PORT: there is no such knob. Did you mean CHAINLIT_P"),

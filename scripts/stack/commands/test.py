@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,11 +24,12 @@ from stack.reports.table import show as show_report
 from stack.settings import ROOT, Settings, default_values, load
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
-from stack.tools.process import stream
+from stack.tools.process import Ending, stream
 
 FOLDERS = ("unit", "stack", "faults", "browser")  # browser last: Playwright leaves an event loop that others trip over
 EVERYDAY = ["-m", "not full"]
 TEST_PROJECT = "foundry-stack-test"
+AS_BY_CTRL_C = Ending(signal.SIGINT, 120.0)  # pytest then clears away what its fixtures made; not so when asked to end
 
 
 def main() -> int:
@@ -84,7 +86,7 @@ def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
 
 def _own_knobs() -> Mapping[str, str]:
     """Every knob, so that nothing of the user's `.env` reaches the tests; the environment does (base image, CA)."""
-    chainlit, open_webui, webgpu, foundry = free_ports(4)
+    chainlit, open_webui, webgpu, monitor, foundry = free_ports(5)
     kept = {key: value for key, value in os.environ.items() if key in default_values()}
     own = {
         "COMPOSE_PROJECT_NAME": TEST_PROJECT,
@@ -92,6 +94,8 @@ def _own_knobs() -> Mapping[str, str]:
         "CHAINLIT_PORT": str(chainlit),
         "OPEN_WEBUI_PORT": str(open_webui),
         "WEBGPU_PORT": str(webgpu),
+        "MONITOR_PORT": str(monitor),
+        "MONITOR_INTERVAL": "5",
         "FOUNDRY_PORT": str(foundry),
         "FOUNDRY_URL": "own",
         "MODEL": "auto",
@@ -117,4 +121,7 @@ def _pytest(folders: tuple[str, ...], arguments: list[str], knobs: Mapping[str, 
     color = "yes" if sys.stdout.isatty() else "no"
     argv = [sys.executable, "-m", "pytest", f"--color={color}", *(f"tests/{folder}" for folder in folders), *arguments]
     paths = {"SCREENSHOTS": str(screenshots), "PYTHONPATH": str(Path(__file__).parents[2])}
-    return stream(argv, lambda line: print(line, flush=True), env={**knobs, **paths}, cwd=ROOT).code
+    env = {**knobs, **paths}
+    return stream(
+        argv, lambda line: print(line, flush=True), env=env, cwd=ROOT, own_group=True, ending=AS_BY_CTRL_C
+    ).code

@@ -93,6 +93,7 @@ def _run() -> int:
     if report.exit_code != 1:
         stages.say(f"\nChat: {page}\n{_open_webui(settings)}")
         stages.say(f"WebGPU demo: http://localhost:{settings.webgpu_port}")
+        stages.say(f"Monitor: http://localhost:{settings.monitor_port}/readyz")
         stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
         if arguments.dev:
             stages.say(f"\n{DEVELOPMENT}")

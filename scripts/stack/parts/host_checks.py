@@ -97,6 +97,7 @@ def check_ports(
     wanted = {"CHAINLIT_PORT": (settings.chainlit_port, [LOOPBACK])}
     wanted["OPEN_WEBUI_PORT"] = (settings.open_webui_port, [LOOPBACK])
     wanted["WEBGPU_PORT"] = (settings.webgpu_port, [LOOPBACK])
+    wanted["MONITOR_PORT"] = (settings.monitor_port, [LOOPBACK])
     wanted["FOUNDRY_PORT"] = (settings.foundry_port, list(foundry_addresses))
     for knob, (port, addresses) in wanted.items():
         if port in our_ports:

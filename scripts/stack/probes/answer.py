@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import httpx
-from docker.models.containers import Container
 from socketio.exceptions import SocketIOError
 
 from stack.probes import chat, open_webui
 from stack.probes.chat import Conversation, judge
-from stack.probes.foundry import gateway_reaches_foundry
-from stack.probes.model import model_to_ask, why_unanswered
-from stack.probes.network import existing
-from stack.probes.report import Outcome, Status, failed
-from stack.probes.running import CHAINLIT, GATEWAY, MODEL_SERVER_INSIDE, OPEN_WEBUI, Running
-from stack.probes.upstream import Answer, first_token
+from stack.probes.report import Outcome, Status, failed, ok
+from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC, Page, Surroundings
+from stack.probes.upstream import Answer, first_token, some_token
 from stack.tools.text import one_line
 
-PAGE_SECONDS = 10.0
 HEALTH_SECONDS = 5.0
+HEALTHY = {CHAINLIT: {"status": "ok"}, OPEN_WEBUI: {"status": True}}
+"""How a page's ``/health`` answers when all is well."""
 
 
 @dataclass(frozen=True)
@@ -29,125 +25,137 @@ class FrontEnd:
     """A page that can be talked with.
 
     Args:
-        healthy: how its ``/health`` answers when all is well.
         converse: asks it one short question.
     """
 
     service: str
-    page: str
-    healthy: Any
+    page: Page
     converse: Callable[[], Awaitable[Conversation | Outcome]]
 
 
-async def chat_answers(running: Running) -> Outcome:
+async def chat_answers(around: Surroundings) -> Outcome:
     """One short question to the chat."""
+    page = around.page(CHAINLIT)
+    # What the chat shows first may hold more than a token, and what it has sent when it is stopped is a few more.
+    enough = chat.ENOUGH if around.tokens is None else 1
     return await _answers(
-        running, FrontEnd(CHAINLIT, running.page, {"status": "ok"}, lambda: chat.converse(running.page))
+        around,
+        FrontEnd(CHAINLIT, page, lambda: chat.converse(page.url, headers=page.headers, enough=enough)),
     )
 
 
-async def open_webui_answers(running: Running) -> Outcome:
-    """One short question to Open WebUI, by the account that it has for the probe, in a chat that is deleted again."""
-    page = running.open_webui_page
-    container = await existing(running, OPEN_WEBUI)
-    if isinstance(container, Outcome):
-        return container
+async def open_webui_answers(around: Surroundings) -> Outcome:
+    """One short question to Open WebUI, by an account that it has for that, in a chat that is deleted again."""
+    page = around.page(OPEN_WEBUI)
 
     async def converse() -> Conversation | Outcome:
-        async with httpx.AsyncClient(base_url=page, trust_env=False, timeout=PAGE_SECONDS) as http:
+        async with page.client() as http:
             try:
-                user = await _probe_account(running, container, http)
+                user = await around.open_webui_user(http)
             except open_webui.SignInRefusedError as refused:
                 return failed("sign-in-refused", str(refused))
             except open_webui.LockedOutError as too_often:
                 return failed("webui-locked-out", str(too_often), seconds=str(too_often.seconds))
-            model = await model_to_ask(running, running.door)
-            return model if isinstance(model, Outcome) else await open_webui.converse(user, model)
+            if isinstance(user, Outcome):
+                return user
+            model = await around.model_to_ask(around.http, around.door)
+            if isinstance(model, Outcome):
+                return model
+            return await open_webui.converse(user, model, max_tokens=around.tokens)
 
-    outcome = await _answers(running, FrontEnd(OPEN_WEBUI, page, {"status": True}, converse))
-    return await _or_asks_elsewhere(running, container, outcome) if outcome.cause == "unknown" else outcome
-
-
-async def _or_asks_elsewhere(running: Running, container: Container, outcome: Outcome) -> Outcome:
-    """The way to the model is well: does Open WebUI take it? An administrator can change that on the page."""
-    asked = await running.asked_by_open_webui(container)
-    ours = f"{MODEL_SERVER_INSIDE}/v1"
-    if asked == [ours]:
-        return outcome
-    evidence = f"Open WebUI asks {', '.join(asked) or 'nobody'}, not {ours}; {outcome.evidence}"
-    return failed("webui-connection-changed", evidence, **outcome.names)
+    return await _answers(around, FrontEnd(OPEN_WEBUI, page, converse))
 
 
-async def _probe_account(running: Running, container: Container, http: httpx.AsyncClient) -> open_webui.User:
-    """The probe's own account. Its token is kept from probe to probe: Open WebUI takes few sign-ins in a time."""
-    known = running.open_webui_token
-    user = await open_webui.User.still_signed_in(http, known) if known else None
-    if user is None:
-        password = await running.secret(container, "probe-password")
-        user = await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, password)
-        running.keep_open_webui_token(user.token)
-    return user
+async def demo_answers(around: Surroundings) -> Outcome:
+    """The demo's page is whole, and a real token comes through its own address."""
+    page = around.page(WEBGPU_STATIC)
+    async with page.client() as http:
+        try:
+            whole = await around.demo_is_whole(http)
+        except httpx.ConnectError:
+            return failed("page-unreachable", f"nothing listens on {page.url}")
+        except httpx.DecodingError as damaged:
+            evidence = f"{damaged.request.url.path} can't be unpacked: {damaged}"
+            return failed("page-damaged", evidence, **around.names(WEBGPU_STATIC))
+        except httpx.TimeoutException:
+            evidence = f"{page.url} takes the connection and does not answer"
+            return failed("front-end-down", evidence, **around.names(WEBGPU_STATIC))
+        token = whole if whole.status is Status.FAILED else await _token_through(around, http, page)
+    if token.status is Status.FAILED:
+        return replace(token, names=around.names(WEBGPU_STATIC) | token.names)
+    return ok(f"{whole.evidence}; through it, {token.evidence}", token.speed)
 
 
-async def _answers(running: Running, front_end: FrontEnd) -> Outcome:
+async def page_is_there(around: Surroundings, service: str) -> Outcome:
+    """The page answers about itself as it does when all is well; no token is asked for."""
+    page = around.page(service)
+    try:
+        async with page.client() as http:
+            answer = Answer.of(await http.get("/health", timeout=HEALTH_SECONDS))
+    except httpx.ConnectError:
+        return failed("page-unreachable", f"nothing listens on {page.url}")
+    except httpx.TimeoutException:
+        return failed("front-end-down", f"{page.url} takes the connection and does not answer", **around.names(service))
+    if answer.status == 200 and answer.json == HEALTHY[service]:
+        return ok("its page answers")
+    if answer.status == 503:
+        return failed("front-end-down", f"the gateway says: {answer.in_short}", **around.names(service))
+    return failed("unknown", f"on {page.url} answers {answer.in_short}", **around.names(service))
+
+
+async def _token_through(around: Surroundings, http: httpx.AsyncClient, page: Page) -> Outcome:
+    model = await around.model_to_ask(http, page.url)
+    if isinstance(model, Outcome):
+        return model
+    try:
+        return await some_token(http, page.url, model)
+    except httpx.HTTPError as strange:
+        return await around.why_unanswered(strange, f"asked {page.url} for a token")
+
+
+async def _answers(around: Surroundings, front_end: FrontEnd) -> Outcome:
     """A second question after an empty answer: a small model may have nothing to say."""
-    outcome = await _once(running, front_end)
+    outcome = await _once(around, front_end)
     if outcome.cause == "empty-answer":
-        outcome = await _once(running, front_end)
-    return replace(outcome, names=_names(running, front_end.service) | outcome.names)
+        outcome = await _once(around, front_end)
+    return replace(outcome, names=around.names(front_end.service) | outcome.names)
 
 
-async def _once(running: Running, front_end: FrontEnd) -> Outcome:
+async def _once(around: Surroundings, front_end: FrontEnd) -> Outcome:
     try:
         seen = await front_end.converse()
     except (SocketIOError, httpx.HTTPError, TimeoutError) as refused:
-        return await _page_is_away(running, front_end, one_line(f"{type(refused).__name__}: {refused}", 160))
+        asked = one_line(f"asked a question: {type(refused).__name__}: {refused}", 160)
+        return await _why_no_question_is_taken(around, front_end.service, asked)
     if isinstance(seen, Outcome):
         return seen
     outcome = judge(seen)
     if outcome is None:
         said = f"the page says: {seen.error}" if seen.error else f"no text within {seen.seconds:.0f} s"
-        return await _second_opinion(running, said)
+        return await _second_opinion(around, said)
     return outcome
 
 
-async def _page_is_away(running: Running, front_end: FrontEnd, refusal: str) -> Outcome:
-    page = front_end.page
+async def _why_no_question_is_taken(around: Surroundings, service: str, asked: str) -> Outcome:
     try:
-        response = await running.http.get(f"{page}/health", timeout=HEALTH_SECONDS)
-    except httpx.ConnectError:
-        return failed("page-unreachable", f"nothing listens on {page}")
-    except httpx.TimeoutException:
-        return failed("front-end-down", f"{page} takes the connection and does not answer")
+        there = await page_is_there(around, service)
     except httpx.HTTPError as strange:
-        return failed("unknown", f"{page}: {type(strange).__name__}: {strange}; asked a question: {refusal}")
-    answer = Answer.of(response)
-    if answer.json == front_end.healthy:
-        return failed("unknown", f"the page answers, but takes no question: {refusal}")
-    if answer.status == 503:
-        return failed("front-end-down", f"the gateway says: {answer.in_short}")
-    return failed("unknown", f"on {page} answers {answer.in_short}; asked a question: {refusal}")
+        return failed("unknown", f"{around.page(service).url}: {type(strange).__name__}: {strange}; {asked}")
+    if there.status is Status.OK:
+        return failed("unknown", f"the page answers, but takes no question: {asked}")
+    return replace(there, evidence=f"{there.evidence}; {asked}") if there.cause == "unknown" else there
 
 
-async def _second_opinion(running: Running, said: str) -> Outcome:
+async def _second_opinion(around: Surroundings, said: str) -> Outcome:
     """The front end only says that something behind it is wrong: ask Foundry Local itself for a token."""
-    model = await model_to_ask(running, running.door)
+    model = await around.model_to_ask(around.http, around.door)
     try:
-        direct = await first_token(running.http, running.door, model) if isinstance(model, str) else model
+        direct = await first_token(around.http, around.door, model) if isinstance(model, str) else model
     except httpx.HTTPError as strange:
-        direct = await why_unanswered(running, strange, "asked for a token")
-    if direct.status is Status.OK:  # the host's way is well; the containers' may not be
-        by_the_gateway = await gateway_reaches_foundry(running)
-        direct = by_the_gateway if by_the_gateway.status is Status.FAILED else direct
+        direct = await around.why_unanswered(strange, "asked for a token")
+    if direct.status is Status.OK:  # the way from here is well; the front ends' may not be
+        theirs = await around.way_of_the_pages()
+        direct = theirs if theirs.status is Status.FAILED else direct
     if direct.status is Status.FAILED and direct.cause != "unknown":
         return replace(direct, evidence=f"{direct.evidence}; {said}")
     return failed("unknown", f"{said}; asked directly, Foundry Local: {direct.evidence}")
-
-
-def _names(running: Running, service: str) -> dict[str, str]:
-    return {
-        "container": running.name_of(service),
-        "gateway": running.name_of(GATEWAY),
-        "log": str(running.foundry_log),
-        "port": str(running.settings.foundry_port),
-    }

@@ -246,6 +246,13 @@ _CAUSES = (
         f"tail -n 30 {{log}}; {RESTART_FOUNDRY}",
     ),
     Cause(
+        "model-without-tools",
+        "Open WebUI shows an error about tool markers where the answer should be.",
+        "Foundry Local refuses the tools that the page offers; asked without them, the model answers.",
+        "python3 scripts/foundry.py status\n"
+        f"# set OPEN_WEBUI_EXTRAS=false in .env, or a MODEL that knows tools; then: {UP}",
+    ),
+    Cause(
         "empty-answer",
         "The chat answers with nothing.",
         "The stream ended properly, twice, without one character of text.",

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from stack.probes.causes import CATALOGUE
-from stack.probes.report import Outcome, degraded, failed, ok
+from stack.probes.report import Outcome, Speed, degraded, failed, ok
 from stack.tools.text import one_line
 
 QUESTION = "Say only: OK"
@@ -27,6 +27,7 @@ LEAVE_SECONDS = 3.0
 SLOW_SECONDS = 10.0  # to the first text: works, but nobody likes to wait that long
 
 CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
+WANTS_TOOLS = "structured tool calling requires"  # how Foundry Local 2.2.1 refuses tools
 
 Message = Mapping[str, Any]
 
@@ -37,7 +38,9 @@ class Conversation:
 
     text: str = ""
     pieces: int = 0
+    pieces_are_tokens: bool = False
     first_text_seconds: float | None = None
+    last_text_seconds: float | None = None
     seconds: float = 0.0
     error: str | None = None  # what the app told the user went wrong
     error_code: str | None = None  # the cause that the app itself names, if any
@@ -45,19 +48,31 @@ class Conversation:
     stopped: bool = False  # by us, after enough text
     lost: str | None = None  # why the connection ended before the answer did
 
+    @property
+    def speed(self) -> Speed | None:
+        """How fast the text came, as far as it shows; None when there was none."""
+        if self.first_text_seconds is None or self.last_text_seconds is None:
+            return None
+        took = self.last_text_seconds - self.first_text_seconds
+        rate = (self.pieces - 1) / took if self.pieces_are_tokens and took > 0 else None
+        return Speed(self.first_text_seconds, rate)
 
-async def converse(url: str, question: str = QUESTION, *, cookie: str | None = None) -> Conversation:
+
+async def converse(
+    url: str, question: str = QUESTION, *, headers: Mapping[str, str] | None = None, enough: int = ENOUGH
+) -> Conversation:
     """Open a session, ask one question, read the answer to its end and leave.
 
     Args:
         url: address of the page.
-        cookie: the ``Cookie`` header of a signed-in user, where the app wants one.
+        headers: to be sent besides, such as ``Host`` where the address is not the one that a browser would know.
+        enough: after so many pieces of text the answer is stopped, as a user would stop it.
 
     Raises:
         SocketIOError: the front end did not take the connection.
         TimeoutError: it took the connection and then said nothing.
     """
-    session = _Session(question)
+    session = _Session(question, enough)
     page = socketio.AsyncClient(reconnection=False, handle_sigint=False)  # Ctrl-C is the command's to handle
     page.on("*", session.on_event)
     page.on("disconnect", session.on_disconnect)
@@ -65,7 +80,7 @@ async def converse(url: str, question: str = QUESTION, *, cookie: str | None = N
         async with asyncio.timeout(CONNECT_SECONDS):
             await page.connect(
                 url,
-                headers={"Cookie": cookie} if cookie else {},
+                headers=dict(headers or {}),
                 auth={
                     "sessionId": str(uuid.uuid4()),
                     "clientType": "webapp",
@@ -102,7 +117,7 @@ def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
     if seen.error_code in CATALOGUE and seen.error_code != "unknown":
         return failed(seen.error_code, seen.error or "the chat reports an error")
     if seen.error:
-        return None
+        return failed("model-without-tools", seen.error) if WANTS_TOOLS in seen.error else None
     if seen.lost:
         return failed("front-end-down", f"the connection ended during the answer: {seen.lost}")
     if seen.first_text_seconds is None:
@@ -112,8 +127,8 @@ def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
     end = f"stopped after {seen.pieces} pieces" if seen.stopped else "proper end"
     evidence = f"first text after {seen.first_text_seconds:.2f} s, {end} after {seen.seconds:.2f} s: {quoted}"
     if seen.first_text_seconds > SLOW_SECONDS:
-        return degraded("slow-first-token", evidence)
-    return ok(evidence)
+        return replace(degraded("slow-first-token", evidence), speed=seen.speed)
+    return ok(evidence, seen.speed)
 
 
 @dataclass
@@ -121,6 +136,7 @@ class _Session:
     """Sorts Chainlit's events: only what belongs to our question counts, not the opening message."""
 
     question: str
+    enough: int = ENOUGH
     seen: Conversation = field(default_factory=Conversation)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -187,9 +203,10 @@ class _Session:
             return
         if self.seen.first_text_seconds is None:
             self.seen.first_text_seconds = self.elapsed()
+        self.seen.last_text_seconds = self.elapsed()
         self.seen.text += text
         self.seen.pieces += 1
-        if self.seen.pieces >= ENOUGH:
+        if self.seen.pieces >= self.enough:
             self.enough_or_over.set()
 
     def _end(self) -> None:

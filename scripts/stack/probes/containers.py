@@ -13,7 +13,8 @@ from docker.models.containers import Container
 
 from stack.parts.development import sources_of
 from stack.probes.report import Outcome, degraded, failed, ok
-from stack.probes.running import CHAINLIT, GATEWAY, INIT, Running
+from stack.probes.running import Running
+from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT
 from stack.tools.text import one_line
 
 START_SECONDS = 15.0  # how long a container may still be starting while we look

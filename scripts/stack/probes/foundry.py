@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-from stack.probes.network import VIA_GATEWAY, existing, gateway_listens
+from stack.probes.network import existing, gateway_listens
 from stack.probes.report import Outcome, Status, degraded, failed, ok
-from stack.probes.running import GATEWAY, Running
-from stack.probes.upstream import Answer, is_foundry_status, judge_status
+from stack.probes.running import Running
+from stack.probes.surroundings import GATEWAY
+from stack.probes.upstream import STATUS_SECONDS, Answer, foundry_status, is_foundry_status, judge_status
+from stack.probes.way import VIA_GATEWAY
 from stack.tools.text import one_line
 
 VIA_RELAY = "foundry-stack-relay"
-ANSWER_SECONDS = 6.0
 EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104  (read, not listened on)
 
 
@@ -53,12 +54,7 @@ async def door_is_ours(running: Running) -> Outcome:  # noqa: PLR0911  (one each
 
 async def foundry_answers(running: Running) -> Outcome:
     """Foundry Local answers its status through the door on the host; the body is the proof."""
-    try:
-        outcome = judge_status(await _get(running, f"{running.door}/status"))
-    except httpx.TimeoutException:
-        return failed("foundry-hangs", f"no status from Foundry Local within {ANSWER_SECONDS:.0f} s")
-    except httpx.HTTPError as strange:
-        return failed("unknown", f"{running.door}/status: {type(strange).__name__}: {strange}")
+    outcome = await foundry_status(running.http, running.door)
     if outcome.status is Status.OK and (url := running.foundry_file.get("url")):
         whose = "started by up" if running.foundry_file.get("owned") else "the user's own"
         return _not_too_open(replace(outcome, evidence=f"Foundry Local at {url}, {whose}"), urlsplit(url).port)
@@ -173,4 +169,4 @@ def _listeners(port: int) -> list[tuple[str, int | None]]:
 
 
 async def _get(running: Running, url: str) -> Answer:
-    return Answer.of(await running.http.get(url, timeout=ANSWER_SECONDS))
+    return Answer.of(await running.http.get(url, timeout=STATUS_SECONDS))

@@ -21,7 +21,7 @@ async def model_is_loaded(running: Running) -> Outcome:
 
 async def model_answers(running: Running) -> Outcome:
     """A token comes, asked of Foundry Local itself: what goes wrong here goes wrong in every front end."""
-    model = await model_to_ask(running, running.door)
+    model = await model_to_ask(running, running.http, running.door)
     if isinstance(model, Outcome):
         return model
     try:
@@ -44,10 +44,10 @@ async def why_unanswered(running: Running, strange: httpx.HTTPError, asked: str)
     return failed("unknown", f"{asked}: {type(strange).__name__} {strange}".strip())
 
 
-async def model_to_ask(running: Running, base: str) -> str | Outcome:
+async def model_to_ask(running: Running, http: httpx.AsyncClient, base: str) -> str | Outcome:
     """The id of the model that a question goes to, asked at ``base``; or why there is none."""
     try:
-        return await loaded_model(running.http, base, wanted_model(running))
+        return await loaded_model(http, base, wanted_model(running))
     except httpx.HTTPError as strange:
         return await why_unanswered(running, strange, f"asked {base} for the loaded models")
 

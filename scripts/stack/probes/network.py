@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from docker.models.containers import Container
 
 from stack.probes.containers import judge as judge_container
 from stack.probes.report import Outcome, Status, failed, ok
-from stack.probes.running import CHAINLIT, DOOR_INSIDE, GATEWAY, OPEN_WEBUI, WEBGPU_STATIC, Running
-from stack.tools.text import one_line
+from stack.probes.running import DOOR_INSIDE, Running
+from stack.probes.surroundings import CHAINLIT, GATEWAY, OPEN_WEBUI, WEBGPU_STATIC
+from stack.probes.way import judge
 
-VIA_GATEWAY = "foundry-stack-gateway"
 PAGES_INSIDE = {CHAINLIT: 8000, OPEN_WEBUI: 8080, WEBGPU_STATIC: 8000}
 ASK_BY_THEMSELVES = (CHAINLIT, OPEN_WEBUI)  # the demo's page asks from the browser, by way of the gateway
 
@@ -80,35 +80,6 @@ async def _way_to_page(running: Running, gateway: Container, front_end: Containe
         case "no-name":
             return failed("front-end-cut-off", f"{tried}: the name does not resolve", **names)
     return failed("front-end-cut-off", f"{tried}: no answer", **names)
-
-
-def judge(seen: Mapping[str, Any], gateway_addresses: Sequence[str], **names: str) -> Outcome:  # noqa: PLR0911
-    """What was seen on the way (by `inside.look`, or from inside the gateway) means.
-
-    Args:
-        gateway_addresses: what the name may resolve to; empty where that is not known.
-        names: fill the blanks of a fix.
-    """
-    to = ", ".join(seen["addresses"])
-    match seen["failed_at"]:
-        case "name":
-            return failed("host-name-missing", seen["error"], **names)
-        case "connect" | "answer" if gateway_addresses and not set(seen["addresses"]) <= set(gateway_addresses):
-            return failed(
-                "host-name-wrong", f"resolves to {to}, the gateway is {', '.join(gateway_addresses)}", **names
-            )
-        case "connect" if "refused" in seen["error"].lower():
-            return failed("connection-refused", f"{to}: {seen['error']}", **names)
-        case "connect":
-            return failed("route-blocked", f"{to}: {seen['error']}", **names)
-        case "answer":
-            return failed("gateway-down", f"{to} takes the connection, then: {seen['error']}", **names)
-    if VIA_GATEWAY in seen["via"]:
-        after = f" after {seen['connect_seconds'] * 1000:.0f} ms" if "connect_seconds" in seen else ""
-        return ok(f"{to} answers{after} as the gateway")
-    if gateway_addresses and not set(seen["addresses"]) <= set(gateway_addresses):
-        return failed("host-name-wrong", f"resolves to {to}, the gateway is {', '.join(gateway_addresses)}", **names)
-    return failed("unknown", f"{to} answers, but not as the gateway: {seen['status']} {one_line(seen['body'], 120)}")
 
 
 async def existing(running: Running, service: str) -> Container | Outcome:

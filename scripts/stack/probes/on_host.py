@@ -9,17 +9,18 @@ from functools import partial
 
 import httpx
 
-from stack.probes import answer, containers, engine, foundry, model, network, webgpu
+from stack.probes import answer, containers, engine, foundry, model, network
+from stack.probes.from_host import OnHost, open_webui_answers
 from stack.probes.report import Layer, Outcome, Report
-from stack.probes.running import CHAINLIT, GATEWAY, INIT, OPEN_WEBUI, WEBGPU_STATIC, Running
+from stack.probes.running import Running
 from stack.probes.schedule import OnCheck, Question, ask_all
+from stack.probes.surroundings import CHAINLIT, GATEWAY, HOST, INIT, MONITOR, OPEN_WEBUI, WEBGPU_STATIC
 from stack.settings import Settings
 
-HOST = "host"
-FRONT_ENDS = {
-    CHAINLIT: answer.chat_answers,
-    OPEN_WEBUI: answer.open_webui_answers,
-    WEBGPU_STATIC: webgpu.demo_answers,
+FRONT_ENDS: dict[str, Callable[[Running], Awaitable[Outcome]]] = {
+    CHAINLIT: lambda running: answer.chat_answers(OnHost(running)),
+    OPEN_WEBUI: open_webui_answers,
+    WEBGPU_STATIC: lambda running: answer.demo_answers(OnHost(running)),
 }
 
 
@@ -46,7 +47,7 @@ def questions(running: Running) -> list[Question]:
         ask(Layer.CONTAINER, INIT, GATEWAY, partial(containers.init_ended_well, running), "engine.docker"),
         *(
             ask(Layer.CONTAINER, service, service, partial(containers.service_runs, running, service), "container.init")
-            for service in (GATEWAY, *FRONT_ENDS)
+            for service in (GATEWAY, *FRONT_ENDS, MONITOR)
         ),
         ask(Layer.NETWORK, GATEWAY, GATEWAY, partial(network.gateway_listens, running), "container.gateway"),
         *(

@@ -85,24 +85,31 @@ class User:
         answer = await self.call("GET", "/api/models")
         return [str(model["id"]) for model in answer.json()["data"]]
 
+    async def forget_all_chats(self) -> None:
+        """Delete every chat of the account."""
+        await self.call("DELETE", "/api/v1/chats/")
+
     async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """One call of the page's own interface."""
         headers = {"Authorization": f"Bearer {self.token}"}
         return await self.http.request(method, path, json=body, headers=headers, timeout=REQUEST_SECONDS)
 
 
-async def converse(user: User, model: str, question: str = QUESTION, *, keep: bool = False) -> Conversation:
+async def converse(
+    user: User, model: str, question: str = QUESTION, *, keep: bool = False, max_tokens: int | None = None
+) -> Conversation:
     """Ask one question in a new chat, read the answer to its end, and delete the chat.
 
     Args:
         keep: leave the chat where it is.
+        max_tokens: the longest answer, as a user may set it on the page; None: as the page has it.
 
     Raises:
         SocketIOError: the front end did not take the connection.
         TimeoutError: it took the connection and then said nothing.
         httpx.HTTPError: it did not take the question.
     """
-    session = _Session(model, question)
+    session = _Session(model, question, max_tokens)
     page = socketio.AsyncClient(reconnection=False)
     page.on("events", session.on_events)
     page.on("disconnect", session.on_disconnect)
@@ -110,6 +117,7 @@ async def converse(user: User, model: str, question: str = QUESTION, *, keep: bo
         async with asyncio.timeout(CONNECT_SECONDS):
             await page.connect(
                 str(user.http.base_url),
+                headers={name: user.http.headers[name] for name in ("Host",) if name in user.http.headers},
                 auth={"token": user.token},
                 transports=["websocket"],
                 socketio_path="/ws/socket.io",
@@ -139,7 +147,8 @@ class _Session:
 
     model: str
     question: str
-    seen: Conversation = field(default_factory=Conversation)
+    max_tokens: int | None = None
+    seen: Conversation = field(default_factory=lambda: Conversation(pieces_are_tokens=True))
     over: asyncio.Event = field(default_factory=asyncio.Event)
     enough_or_over: asyncio.Event = field(default_factory=asyncio.Event)
     chat: str | None = None
@@ -170,6 +179,7 @@ class _Session:
                 "timestamp": int(time.time()),
                 "models": [self.model],
             },
+            "params": {"max_tokens": self.max_tokens} if self.max_tokens else {},
             "background_tasks": {"title_generation": True, "tags_generation": True, "follow_up_generation": True},
         }
 
@@ -209,6 +219,7 @@ class _Session:
             return
         if self.seen.first_text_seconds is None:
             self.seen.first_text_seconds = self.elapsed()
+        self.seen.last_text_seconds = self.elapsed()
         self.seen.text += text
         self.seen.pieces += 1
         if self.seen.pieces >= ENOUGH:

@@ -32,6 +32,18 @@ class Layer(StrEnum):
 
 
 @dataclass(frozen=True)
+class Speed:
+    """How fast an answer came.
+
+    Args:
+        tokens_per_second: after the first text; None where single tokens can't be seen, or there was but one.
+    """
+
+    first_text_seconds: float
+    tokens_per_second: float | None = None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What one question brought to light.
 
@@ -40,6 +52,7 @@ class Outcome:
         evidence: what was seen, in one line.
         names: fill the blanks of the cause's fix, such as ``container``.
         fix: in place of the catalogue's, where the one who found it knows better.
+        speed: of the answer, where there was one.
     """
 
     status: Status
@@ -47,11 +60,12 @@ class Outcome:
     evidence: str
     names: dict[str, str] = field(default_factory=dict)
     fix: str | None = None
+    speed: Speed | None = None
 
 
-def ok(evidence: str) -> Outcome:
+def ok(evidence: str, speed: Speed | None = None) -> Outcome:
     """All is well, and this shows it."""
-    return Outcome(Status.OK, None, evidence)
+    return Outcome(Status.OK, None, evidence, speed=speed)
 
 
 def failed(cause: str, evidence: str, **names: str) -> Outcome:

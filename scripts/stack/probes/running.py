@@ -21,9 +21,6 @@ from stack.probes import gateway_inside, inside
 from stack.settings import Settings
 from stack.tools import docker_engine
 
-INIT, GATEWAY, CHAINLIT, OPEN_WEBUI = "init", "gateway", "chainlit", "open-webui"
-WEBGPU_STATIC = "webgpu-static"
-SERVICES = (INIT, GATEWAY, CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC)
 DOOR_INSIDE = 51211  # the gateway's, whatever FOUNDRY_PORT is
 MODEL_SERVER_INSIDE = f"http://host.docker.internal:{DOOR_INSIDE}"  # as every front end knows it
 ENGINE_SECONDS = 30.0

@@ -12,11 +12,13 @@ from typing import Any
 
 import httpx
 
-from stack.probes.report import Outcome, degraded, failed, ok
+from stack.probes.report import Outcome, Speed, degraded, failed, ok
 
 CODES_OF_OUR_DOORS = {"relay-token-wrong", "relay-down", "foundry-not-running", "foundry-hangs"}
 CATALOG_SECONDS = 20.0  # offline, Foundry Local tries its catalog for 4 to 5 s, and longer on a busy machine
+STATUS_SECONDS = 6.0
 TOKEN_SECONDS = 60.0
+MAX_TOKENS = 8
 NOT_FOR_CHAT = ("embed", "whisper", "rerank")
 VARIANT = re.compile(r"(-[a-z0-9]+-(cpu|gpu|npu)(-\d+)?)?(:\d+)?$", re.IGNORECASE)
 
@@ -54,6 +56,16 @@ def is_foundry_status(answer: Answer) -> bool:
     """Whether this is how Foundry Local answers ``GET /status``; a 200 alone would prove nothing."""
     found = answer.json
     return answer.status == 200 and isinstance(found, dict) and {"endpoints", "modelCachePath"} <= found.keys()
+
+
+async def foundry_status(http: httpx.AsyncClient, base: str) -> Outcome:
+    """Whether Foundry Local answers its status through that door; the body is the proof."""
+    try:
+        return judge_status(Answer.of(await http.get(f"{base}/status", timeout=STATUS_SECONDS)))
+    except httpx.TimeoutException:
+        return failed("foundry-hangs", f"no status from Foundry Local within {STATUS_SECONDS:.0f} s")
+    except httpx.HTTPError as strange:
+        return failed("unknown", f"{base}/status: {type(strange).__name__}: {strange}")
 
 
 def judge_status(answer: Answer) -> Outcome:
@@ -140,11 +152,12 @@ async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome
     question = {
         "model": model,
         "messages": [{"role": "user", "content": "Say only: OK"}],
-        "max_tokens": 4,
+        "max_tokens": MAX_TOKENS,
         "stream": True,
     }
     started = time.monotonic()
     first: float | None = None
+    last, tokens = started, 0
     limits = httpx.Timeout(TOKEN_SECONDS, connect=5.0)
     try:
         async with http.stream("POST", f"{base}/v1/chat/completions", json=question, timeout=limits) as response:
@@ -155,12 +168,15 @@ async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome
                 if event == "[DONE]":
                     if first is None:
                         return failed("empty-answer", "the stream ended properly without any text")
-                    return ok(f"first token after {first:.2f} s")
+                    rate = (tokens - 1) / (last - first) if last > first else None
+                    seconds = first - started
+                    return ok(f"first token after {seconds:.2f} s", Speed(seconds, rate))
                 delta = _delta(event)
                 if delta is None:
                     return failed("stream-error-event", event[:200])
-                if delta and first is None:
-                    first = time.monotonic() - started
+                if delta:
+                    last, tokens = time.monotonic(), tokens + 1
+                    first = first or last
     except httpx.ReadTimeout:
         return failed("foundry-hangs", f"no token for {TOKEN_SECONDS:.0f} s")
     except (httpx.RemoteProtocolError, httpx.ReadError) as cut:

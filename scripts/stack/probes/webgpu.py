@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from stack.parts.development import sources_of
-from stack.probes.model import model_to_ask, why_unanswered
 from stack.probes.report import Outcome, Status, failed, ok
-from stack.probes.running import GATEWAY, WEBGPU_STATIC, Running
-from stack.probes.upstream import Answer, some_token
+from stack.probes.upstream import Answer
 
 BEGIN_SECONDS = 8.0  # the first and small one
 FILE_SECONDS = 20.0
@@ -42,57 +39,31 @@ class Served:
     sha256: str
 
 
-async def demo_answers(running: Running) -> Outcome:
-    """The page is whole, and a real token comes through its own address."""
-    page = running.webgpu_page
-    container = await running.container(WEBGPU_STATIC)
-    sources = sources_of(container.attrs) if container else None
-    try:
-        if sources:
-            whole = await page_is_as_its_sources(running.http, page, sources)
-        else:
-            whole = await page_is_whole(running.http, page)
-    except httpx.ConnectError:
-        return failed("page-unreachable", f"nothing listens on {page}")
-    except httpx.DecodingError as damaged:
-        return failed("page-damaged", f"{damaged.request.url.path} can't be unpacked: {damaged}", **_names(running))
-    except httpx.TimeoutException:
-        return failed("front-end-down", f"{page} takes the connection and does not answer", **_names(running))
-    token = whole if whole.status is Status.FAILED else await _token_through(running, page)
-    if token.status is Status.FAILED:
-        return replace(token, names=_names(running) | token.names)
-    return ok(f"{whole.evidence}; through it, {token.evidence}")
+async def page_is_whole(http: httpx.AsyncClient, wanted: Callable[[str], bool] = lambda _: True) -> Outcome:
+    """Every file that the image was made with comes as it was made, and as what a browser takes it for.
 
-
-async def _token_through(running: Running, page: str) -> Outcome:
-    model = await model_to_ask(running, page)
-    if isinstance(model, Outcome):
-        return model
-    try:
-        return await some_token(running.http, page, model)
-    except httpx.HTTPError as strange:
-        return await why_unanswered(running, strange, f"asked {page} for a token")
-
-
-async def page_is_whole(http: httpx.AsyncClient, page: str) -> Outcome:
-    """Every file that the image was made with comes as it was made, and as what a browser takes it for."""
-    answer = Answer.of(await http.get(page + FILES, timeout=BEGIN_SECONDS))
+    Args:
+        http: whose base address is the page's.
+        wanted: picks the files (by path, such as ``/page/main.js``) where not all shall be looked at.
+    """
+    answer = Answer.of(await http.get(FILES, timeout=BEGIN_SECONDS))
     if answer.status == 503:
         return failed("front-end-down", f"the gateway says: {answer.in_short}")
     listed = answer.json
     if not isinstance(listed, dict) or "/index.html" not in listed:
         return failed("page-damaged", f"{FILES} is not the list of the page's files: {answer.in_short}")
-    served = [await _fetched(http, page, path) for path in ("/", *listed)]
+    served = [await _fetched(http, path) for path in ("/", *filter(wanted, listed))]
     return judge(listed | {"/": listed["/index.html"]}, served)
 
 
-async def page_is_as_its_sources(http: httpx.AsyncClient, page: str, sources: Path) -> Outcome:
+async def page_is_as_its_sources(http: httpx.AsyncClient, sources: Path) -> Outcome:
     """Development mode: what comes is what lies in the folder now, whatever was edited since the image was made.
 
     Args:
+        http: whose base address is the page's.
         sources: the folder as the engine knows it, which with Docker Desktop is not this machine's name for it.
     """
-    index = Answer.of(await http.get(page, timeout=BEGIN_SECONDS))
+    index = Answer.of(await http.get("/", timeout=BEGIN_SECONDS))
     if index.status == 503:
         return failed("front-end-down", f"the gateway says: {index.in_short}")
     named = re.findall(r'(?:src|href)="(/[^"]+)"', index.body)
@@ -103,7 +74,7 @@ async def page_is_as_its_sources(http: httpx.AsyncClient, page: str, sources: Pa
         for file in (sorted(sources.iterdir()) if sources.is_dir() else ())
         if file.is_file() and not file.name.startswith(".") and file.name != "index.html"
     }
-    served = [await _fetched(http, page, path) for path in ("/", *{**dict.fromkeys(named), **listed})]
+    served = [await _fetched(http, path) for path in ("/", *{**dict.fromkeys(named), **listed})]
     outcome = judge({each.path: each.sha256 for each in served} | listed, served, made_as=f"as in {sources}")
     return outcome if outcome.status is Status.FAILED else ok(f"development mode: {outcome.evidence}")
 
@@ -131,18 +102,9 @@ def judge(listed: Mapping[str, Any], served: Iterable[Served], made_as: str = "u
     return ok(f"{count} files, {made_as} and with their headers")
 
 
-async def _fetched(http: httpx.AsyncClient, page: str, path: str) -> Served:
+async def _fetched(http: httpx.AsyncClient, path: str) -> Served:
     digest = hashlib.sha256()
-    async with http.stream("GET", page + path, timeout=FILE_SECONDS) as response:
+    async with http.stream("GET", path, timeout=FILE_SECONDS) as response:
         async for part in response.aiter_bytes():
             digest.update(part)
         return Served(path, response.status_code, response.headers, digest.hexdigest())
-
-
-def _names(running: Running) -> dict[str, str]:
-    return {
-        "container": running.name_of(WEBGPU_STATIC),
-        "gateway": running.name_of(GATEWAY),
-        "log": str(running.foundry_log),
-        "port": str(running.settings.foundry_port),
-    }

@@ -15,7 +15,16 @@ from typing import NoReturn
 from stack.tools import interrupts
 from stack.tools.errors import StackError
 
-END_SECONDS = 20.0  # for a child that is asked to end
+
+@dataclass(frozen=True)
+class Ending:
+    """How a child is ended: the signal, and the seconds it has before it is killed."""
+
+    number: int
+    seconds: float
+
+
+ASKED_TO_END = Ending(signal.SIGTERM, 20.0)
 
 Line = Callable[[str], None]
 
@@ -78,6 +87,7 @@ def stream(  # noqa: PLR0913  (options, each with a default)
     cwd: Path | None = None,
     keep_open: Sequence[int] = (),
     own_group: bool = False,
+    ending: Ending = ASKED_TO_END,
 ) -> Finished:
     """Run a command and hand every line it prints (both streams, in order) to ``on_line`` as it comes.
 
@@ -86,6 +96,7 @@ def stream(  # noqa: PLR0913  (options, each with a default)
     Args:
         keep_open: file descriptors the child inherits, such as that of a lock that must live as long as it does.
         own_group: make it a process group, which is ended as a whole; for programs that do not tell their children.
+        ending: how the child is ended when this call is interrupted.
 
     Returns:
         The exit code and, in ``out``, everything printed.
@@ -102,7 +113,7 @@ def stream(  # noqa: PLR0913  (options, each with a default)
         return Finished(child.wait(), "".join(lines), "")
     except BaseException:
         if child is not None:
-            _end(child, whole_group=own_group)
+            _end(child, ending, whole_group=own_group)
         raise
 
 
@@ -132,7 +143,7 @@ def _start(
         raise _missing(argv[0]) from missing
 
 
-def _end(child: subprocess.Popen[str], *, whole_group: bool) -> None:
+def _end(child: subprocess.Popen[str], ending: Ending, *, whole_group: bool) -> None:
     """Ask it to end, and make it when it takes too long."""
 
     def tell(number: int) -> None:
@@ -144,9 +155,9 @@ def _end(child: subprocess.Popen[str], *, whole_group: bool) -> None:
 
     if child.poll() is not None:
         return
-    tell(signal.SIGTERM)
+    tell(ending.number)
     try:
-        child.wait(timeout=END_SECONDS)
+        child.wait(timeout=ending.seconds)
     except subprocess.TimeoutExpired:
         tell(getattr(signal, "SIGKILL", signal.SIGTERM))
         child.wait()

@@ -179,6 +179,7 @@ def _our_own_door(settings: Settings) -> StackError | None:
         settings.chainlit_port: "the page of the stack's chat (CHAINLIT_PORT)",
         settings.open_webui_port: "the page of the stack's Open WebUI (OPEN_WEBUI_PORT)",
         settings.webgpu_port: "the page of the stack's WebGPU demo (WEBGPU_PORT)",
+        settings.monitor_port: "the stack's monitor (MONITOR_PORT)",
         settings.foundry_port: "the stack's own way to Foundry Local (FOUNDRY_PORT)",
     }
     address = urlsplit(settings.foundry_url)

@@ -8,7 +8,7 @@ import socket
 import struct
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
@@ -30,6 +30,7 @@ class Surroundings:
     Args:
         body_limit: bytes of a request's body.
         silence_seconds: how long Foundry Local may say nothing.
+        under_way: the requests for an answer of a model that have been passed on and not ended yet.
     """
 
     doors: frozenset[Door]
@@ -38,6 +39,7 @@ class Surroundings:
     client: aiohttp.ClientSession
     body_limit: int
     silence_seconds: float
+    under_way: set[Passage] = field(default_factory=set)
 
 
 class TooLargeError(Exception):
@@ -66,6 +68,7 @@ class Passage:
             self._ended(500, "unknown")
             raise
         finally:
+            self._around.under_way.discard(self)
             self._entry.write()
 
     def _ended(self, status: int, cause: str) -> None:
@@ -80,6 +83,8 @@ class Passage:
             return self._refuse(answers.not_running(None))
         if self._is_own(foundry):
             return self._refuse(answers.own_address(str(foundry)))
+        if self._request.method == "POST":
+            self._around.under_way.add(self)
         asked = await self._ask(foundry)
         if isinstance(asked, Refusal):
             return self._refuse(asked)
@@ -152,6 +157,8 @@ class Passage:
 
     async def _pass_back(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         passed = headers.for_client(answer.headers, self._id)
+        if self._request.raw_path == "/status":
+            passed[headers.UNDER_WAY] = str(len(self._around.under_way))
         if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
             passed.popall("Content-Length", None)
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)
