@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 import onnxruntime_genai as og
 import pytest
-from model_at_hand import REFERENCE, model
 from numpy.typing import NDArray
+
+from fakes.model_at_hand import REFERENCE, model
 
 TOP_1_AGREEMENT = 0.99
 LARGEST_LOGIT_ERROR = 0.01  # logits here are between -20 and 30

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from model_at_hand import model, models_with_gguf
 
+from fakes.model_at_hand import model, models_with_gguf
 from stack.parts.disk import require_room
 from stack.parts.model import embedded, identity, prepare
 from stack.parts.model.embedded import WORKSHOP

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import onnxruntime_genai as og
 import pytest
-from model_at_hand import REFERENCE, model
+
+from fakes.model_at_hand import REFERENCE, model
 
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
 PROMPTS: list[str] = json.loads((REFERENCE / "prompts.json").read_text(encoding="utf-8"))

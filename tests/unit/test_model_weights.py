@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 from gguf import GGMLQuantizationType, GGUFReader, dequantize
-from model_at_hand import gguf_file, model
 from numpy.typing import NDArray
 
+from fakes.model_at_hand import gguf_file, model
 from stack.parts.model.graph import block_offsets, packed_nibbles
 from stack.parts.model.weights import BLOCK, FourBit, Gguf
 
