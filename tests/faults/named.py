@@ -6,13 +6,16 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 import pytest
 import stamina
 from jsonschema import Draft202012Validator
 
+from faults.detectors import switched_off
 from faults.links import Links
-from stack.probes import Layer, Report, Status
+from faults.matrix import Matrix
+from stack.probes import Check, Layer, Report, Status
 from stack.probes.on_host import probe
 from stack.settings import ROOT, Settings
 
@@ -44,9 +47,9 @@ Break = Callable[[Links], AbstractContextManager[None]]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may stop others' processes and set packet filters")
 
 
-def troubles(report: Report) -> list[tuple[str, str | None]]:
-    """Every check that failed, with its cause."""
-    return [(check.id, check.cause) for check in report.checks if check.status is Status.FAILED]
+def troubles(report: Report, status: Status = Status.FAILED) -> list[tuple[str, str | None]]:
+    """Every check that turned out so, with its cause."""
+    return [(check.id, check.cause) for check in report.checks if check.status is status]
 
 
 def seen(report: Report) -> str:
@@ -61,20 +64,88 @@ async def asked(settings: Settings, only: Layer | None = None) -> Report:
     return report
 
 
-def named_alone(report: Report, root: str, cause: str) -> None:
-    """Assert that this check failed for this cause; that exactly what needs it was skipped, and says so."""
-    assert troubles(report) == [(root, cause)], seen(report)
-    skipped = {check.id: check.evidence for check in report.checks if check.status is Status.SKIPPED}
-    assert skipped == dict.fromkeys(SKIPPED[root], f"because of {root}"), seen(report)
-    assert {check.id for check in report.checks} == ALL
-    assert report.exit_code == 1
+@dataclass
+class Probed:
+    """Asks the probe while something is injected, compares what it names, and keeps the count.
+
+    Args:
+        blind_too: once for each cause, the same is asked with the cause's detector switched off, and must not be named.
+    """
+
+    settings: Settings
+    matrix: Matrix
+    blind_too: bool
+    _green: bool = False
+
+    def with_knobs(self, **knobs: object) -> Probed:
+        """The same, by other settings than the stack was brought up with."""
+        return replace(self, settings=self.settings.model_copy(update=knobs))
+
+    async def fails(self, root: str, cause: str) -> Check:
+        """Assert that this check alone fails, for this cause; that just what needs it is skipped, and says so.
+
+        Returns:
+            The check.
+        """
+        report = await self._named(cause, root, Status.FAILED)
+        skipped = {check.id: check.evidence for check in report.checks if check.status is Status.SKIPPED}
+        assert skipped == dict.fromkeys(SKIPPED[root], f"because of {root}"), seen(report)
+        assert report.exit_code == 1
+        return _check(report, root)
+
+    async def degrades(self, root: str, cause: str) -> Check:
+        """Assert that this check alone is degraded, for this cause, and that all others are well.
+
+        Returns:
+            The check.
+        """
+        report = await self._named(cause, root, Status.DEGRADED)
+        assert not troubles(report, Status.SKIPPED), seen(report)
+        assert not troubles(report), seen(report)
+        assert report.exit_code == 3
+        return _check(report, root)
+
+    async def every_answer_fails(self, cause: str) -> None:
+        """Assert that each front end, asked without what lies below, sees the cause in what comes through it."""
+        self._green = False
+        report = await asked(self.settings, Layer.ANSWER)
+        self.matrix.note(cause, _causes(report))
+        assert troubles(report) == [(f"answer.{each}", cause) for each in FRONT_ENDS], seen(report)
+
+    async def is_green(self) -> None:
+        """Wait until every check has turned out well."""
+        if self._green:
+            return
+        async for attempt in stamina.retry_context(on=AssertionError, timeout=GREEN_SECONDS, attempts=None, wait_max=2):
+            with attempt:
+                report = await asked(self.settings)
+                assert report.exit_code in (0, 3), seen(report)
+                assert {check.status for check in report.checks} <= {Status.OK, Status.DEGRADED}, seen(report)
+                assert {check.id for check in report.checks} == ALL
+        self._green = True
+
+    def something_happened(self) -> None:
+        """What was green need not be so any more."""
+        self._green = False
+
+    async def _named(self, cause: str, root: str, status: Status) -> Report:
+        self._green = False
+        report = await asked(self.settings)
+        self.matrix.note(cause, _causes(report))
+        assert troubles(report, status) == [(root, cause)], seen(report)
+        assert {check.id for check in report.checks} == ALL
+        if self.blind_too and not self.matrix.was_blind(cause):
+            with switched_off(cause):
+                blind = await asked(self.settings)
+            self.matrix.note_blind(cause, _causes(blind))
+            assert troubles(blind, status) != [(root, cause)], f"named with its detector off:\n{seen(blind)}"
+        return report
 
 
-async def green_again(settings: Settings) -> None:
-    """Wait until every check has turned out well again."""
-    async for attempt in stamina.retry_context(on=AssertionError, timeout=GREEN_SECONDS, attempts=None, wait_max=2):
-        with attempt:
-            report = await asked(settings)
-            assert report.exit_code in (0, 3), seen(report)
-            assert {check.status for check in report.checks} <= {Status.OK, Status.DEGRADED}, seen(report)
-            assert {check.id for check in report.checks} == ALL
+def _causes(report: Report) -> list[str | None]:
+    return [check.cause for check in report.checks if check.status in (Status.FAILED, Status.DEGRADED)]
+
+
+def _check(report: Report, name: str) -> Check:
+    (found,) = [check for check in report.checks if check.id == name]
+    return found

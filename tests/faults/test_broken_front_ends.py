@@ -9,7 +9,7 @@ import pytest
 
 from fakes.open_webui import administrator
 from faults.links import Links
-from faults.named import FRONT_ENDS, Break, as_root, asked, green_again, named_alone
+from faults.named import FRONT_ENDS, Break, Probed, as_root
 from stack.probes import open_webui
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
@@ -87,11 +87,10 @@ def every_fault() -> list[object]:
 
 @pytest.mark.parametrize(("break_it", "check", "cause"), every_fault())
 async def test_the_front_end_is_named_alone(
-    settings: Settings, links: Links, break_it: Break, check: str, cause: str
+    probed: Probed, links: Links, break_it: Break, check: str, cause: str
 ) -> None:
     with break_it(links):
-        named_alone(await asked(settings), check, cause)
-    await green_again(settings)
+        await probed.fails(check, cause)
 
 
 @as_root
@@ -102,47 +101,43 @@ async def test_the_front_end_is_named_alone(
         pytest.param(b"cut off in the mid", id="a broken one", marks=pytest.mark.full),
     ],
 )
-async def test_a_damaged_file_of_the_demo(settings: Settings, links: Links, content: bytes) -> None:
+async def test_a_damaged_file_of_the_demo(probed: Probed, links: Links, content: bytes) -> None:
     with links.file_is("webgpu-static", "/site/*.onnx*", content):
-        report = await asked(settings)
-        named_alone(report, "answer.webgpu-static", "page-damaged")
-        assert ".onnx" in report.checks[-1].evidence
-    await green_again(settings)
+        broken = await probed.fails("answer.webgpu-static", "page-damaged")
+        assert ".onnx" in broken.evidence
 
 
 @pytest.mark.full
-async def test_open_webui_asks_elsewhere_until_the_fix_is_pasted(settings: Settings, links: Links) -> None:
+async def test_open_webui_asks_elsewhere_until_the_fix_is_pasted(
+    probed: Probed, settings: Settings, links: Links
+) -> None:
     elsewhere = "http://host.docker.internal:9/v1"
     form = {"OPENAI_API_BASE_URLS": [elsewhere], "OPENAI_API_KEYS": [""], "OPENAI_API_CONFIGS": {}}
     administrator(settings).call("POST", "/openai/config/update", {"ENABLE_OPENAI_API": True, **form})
     try:
-        report = await asked(settings)
-        named_alone(report, "answer.open-webui", "webui-connection-changed")
-        (broken,) = [check for check in report.checks if check.id == "answer.open-webui"]
+        broken = await probed.fails("answer.open-webui", "webui-connection-changed")
         assert broken.fix
         assert elsewhere in broken.evidence
     except BaseException:
         links.container("open-webui").restart()
         raise
     assert run(["sh", "-c", broken.fix], cwd=ROOT).code == 0
-    await green_again(settings)
+    await probed.is_green()
 
 
 @pytest.mark.full
-async def test_too_many_sign_ins_lock_only_who_has_to_sign_in(settings: Settings, links: Links) -> None:
-    await green_again(settings)
+async def test_too_many_sign_ins_lock_only_who_has_to_sign_in(probed: Probed, settings: Settings, links: Links) -> None:
+    await probed.is_green()
     try:
         await sign_in_until_locked_out(f"http://127.0.0.1:{settings.open_webui_port}")
-        await green_again(settings)  # by the token that it has
+        probed.something_happened()
+        await probed.is_green()  # by the token that it has
         with links.open_webui_token_is(None):
-            report = await asked(settings)
-        named_alone(report, "answer.open-webui", "webui-locked-out")
-        (locked,) = [check for check in report.checks if check.cause]
+            locked = await probed.fails("answer.open-webui", "webui-locked-out")
         assert locked.fix
         assert locked.fix.startswith(f"sleep {open_webui.LOCKED_OUT_SECONDS}; ")
     finally:
         links.container("open-webui").restart()  # it counts in memory, and no test waits for four minutes
-    await green_again(settings)
 
 
 async def sign_in_until_locked_out(page: str) -> None:
@@ -157,8 +152,9 @@ async def sign_in_until_locked_out(page: str) -> None:
     raise AssertionError("it takes any number of sign-ins")
 
 
-async def test_a_token_of_another_time_is_replaced(settings: Settings, links: Links) -> None:
-    await green_again(settings)
+async def test_a_token_of_another_time_is_replaced(probed: Probed, links: Links) -> None:
+    await probed.is_green()
     with links.open_webui_token_is("of-a-volume-that-is-gone"):
-        await green_again(settings)
+        probed.something_happened()
+        await probed.is_green()
         assert links.open_webui_token not in (None, "of-a-volume-that-is-gone")

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.model_server import ModelServer
 from faults.links import AnotherProgram, Links
-from faults.named import FRONT_ENDS, SCHEMA, Break, as_root, asked, green_again, named_alone, seen, troubles
+from faults.named import SCHEMA, Break, Probed, as_root, asked, troubles
 from stack.probes import Layer, Status
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
@@ -96,31 +96,22 @@ from stack.tools.process import run
     ],
 )
 async def test_the_broken_link_is_named_alone(
-    settings: Settings, links: Links, break_it: Break, check: str, cause: str
+    probed: Probed, links: Links, break_it: Break, check: str, cause: str
 ) -> None:
     with break_it(links):
-        named_alone(await asked(settings), check, cause)
-    await green_again(settings)
+        await probed.fails(check, cause)
 
 
 @pytest.mark.full
-async def test_foundry_that_says_nothing_hangs(settings: Settings, links: Links) -> None:
+async def test_foundry_that_says_nothing_hangs(probed: Probed, links: Links) -> None:
     async with ModelServer() as server:
         server.habit = "hangs"
         with links.foundry_is(server.url):
-            named_alone(await asked(settings), "foundry.status", "foundry-hangs")
-    await green_again(settings)
+            await probed.fails("foundry.status", "foundry-hangs")
 
 
-async def test_a_model_that_foundry_does_not_know(settings: Settings) -> None:
-    wanted = settings.model_copy(update={"model": "no-such-model"})
-    named_alone(await asked(wanted), "model.loaded", "model-unknown")
-
-
-async def every_front_end_fails(settings: Settings, cause: str) -> None:
-    """Assert that each of them, asked without what lies below, sees the cause in what comes through it."""
-    report = await asked(settings, Layer.ANSWER)
-    assert troubles(report) == [(f"answer.{each}", cause) for each in FRONT_ENDS], seen(report)
+async def test_a_model_that_foundry_does_not_know(probed: Probed) -> None:
+    await probed.with_knobs(model="no-such-model").fails("model.loaded", "model-unknown")
 
 
 @pytest.mark.parametrize(
@@ -131,26 +122,24 @@ async def every_front_end_fails(settings: Settings, cause: str) -> None:
         ("error-event", "stream-error-event"),
     ],
 )
-async def test_an_answer_that_goes_wrong_on_its_way(settings: Settings, links: Links, habit: str, cause: str) -> None:
+async def test_an_answer_that_goes_wrong_on_its_way(probed: Probed, links: Links, habit: str, cause: str) -> None:
     async with ModelServer() as server:
         with links.foundry_is(server.url):
-            assert troubles(await asked(settings)) == []
+            await probed.is_green()
             if habit == "error-event":
                 server.error = {"message": "the model fell over", "type": "server_error"}
             else:
                 server.habit = habit  # type: ignore[assignment]
-            named_alone(await asked(settings), "model.answers", cause)
-            await every_front_end_fails(settings, cause)
-    await green_again(settings)
+            await probed.fails("model.answers", cause)
+            await probed.every_answer_fails(cause)
 
 
-async def test_an_answer_without_a_word(settings: Settings, links: Links) -> None:
+async def test_an_answer_without_a_word(probed: Probed, links: Links) -> None:
     async with ModelServer() as server:
         server.tokens = []
         with links.foundry_is(server.url):
-            named_alone(await asked(settings), "model.answers", "empty-answer")
-            await every_front_end_fails(settings, "empty-answer")
-    await green_again(settings)
+            await probed.fails("model.answers", "empty-answer")
+            await probed.every_answer_fails("empty-answer")
 
 
 @pytest.mark.parametrize(
@@ -163,21 +152,15 @@ async def test_an_answer_without_a_word(settings: Settings, links: Links) -> Non
         pytest.param("pause", "open-webui", "container-paused", marks=pytest.mark.full),
     ],
 )
-async def test_the_fix_works_as_it_is_pasted(
-    settings: Settings, links: Links, verb: str, service: str, cause: str
-) -> None:
+async def test_the_fix_works_as_it_is_pasted(probed: Probed, links: Links, verb: str, service: str, cause: str) -> None:
     getattr(links.container(service), verb)()
-    report = await asked(settings)
-    named_alone(report, f"container.{service}", cause)
-    (broken,) = [check for check in report.checks if check.status is Status.FAILED]
+    broken = await probed.fails(f"container.{service}", cause)
     assert broken.fix
     assert run(["sh", "-c", broken.fix], cwd=ROOT).code == 0
-    await green_again(settings)
+    await probed.is_green()
 
 
-async def test_the_command_prints_one_object_and_says_it_again_in_its_exit_code(
-    settings: Settings, links: Links
-) -> None:
+async def test_the_command_prints_one_object_and_says_it_again_in_its_exit_code(probed: Probed, links: Links) -> None:
     command = [sys.executable, "-c", "from stack.commands.probe import main; raise SystemExit(main())", "--json"]
     healthy = run(command)
     assert json.loads(healthy.out)["status"] in ("ok", "degraded")
@@ -191,7 +174,7 @@ async def test_the_command_prints_one_object_and_says_it_again_in_its_exit_code(
     assert unreachable.code == 2
     for each in (healthy, broken, unreachable):
         SCHEMA.validate(json.loads(each.out))
-    await green_again(settings)  # the engine calls a container that was paused unhealthy for some seconds more
+    await probed.is_green()  # the engine calls a container that was paused unhealthy for some seconds more
 
 
 async def test_only_one_layer_is_asked_when_told_so(settings: Settings) -> None:
