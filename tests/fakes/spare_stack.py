@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,8 @@ from docker.models.containers import Container
 
 from fakes.relay_on_bridge import RelayOnBridge
 from stack.parts.containers import PROJECT_LABEL, SERVICE_LABEL, of_project
-from stack.settings import ROOT, Settings
+from stack.parts.host_checks import free_ports
+from stack.settings import PORTS, ROOT, Settings
 from stack.tools.docker_engine import compose
 from stack.tools.process import Finished, Line, run, stream
 
@@ -124,13 +124,11 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
         bridge: the host's address on Docker's own bridge, where the stand-in for the relay listens.
     """
     with RelayOnBridge(bridge) as relay:
+        pages = [name for name in PORTS if name != "foundry_port"]
         changed = {
             "compose_project_name": f"{settings.compose_project_name}-spare",
             "foundry_port": relay.port,
-            "chainlit_port": _free_port(),
-            "open_webui_port": _free_port(),
-            "webgpu_port": _free_port(),
-            "monitor_port": _free_port(),
+            **dict(zip(pages, free_ports(len(pages)), strict=True)),
         }
         mine = settings.model_copy(update=changed)
         name = mine.compose_project_name
@@ -157,9 +155,3 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
 def json_lines(log: str) -> list[dict[str, Any]]:
     """The lines of a log that are JSON objects."""
     return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

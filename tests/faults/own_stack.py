@@ -27,7 +27,7 @@ from stack.parts.host_checks import free_ports
 from stack.parts.model import prepare as prepare_model
 from stack.parts.relay import lifecycle as relay
 from stack.parts.state import read_json
-from stack.settings import ROOT, Settings, default_values
+from stack.settings import PORTS, ROOT, Settings, default_values
 from stack.tools.progress import silent
 
 STAGES = (
@@ -270,14 +270,9 @@ def own_stack(base: Settings, engine: DockerClient, folder: Path, **knobs: objec
         folder: an empty folder that may be removed.
         knobs: settings that differ, by attribute.
     """
-    chainlit, open_webui, webgpu, monitor, port = free_ports(5)
     own: dict[str, object] = {
         "compose_project_name": f"{base.compose_project_name}-{uuid4().hex[:6]}",
-        "chainlit_port": chainlit,
-        "open_webui_port": open_webui,
-        "webgpu_port": webgpu,
-        "monitor_port": monitor,
-        "foundry_port": port,
+        **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)),
         "foundry_url": "own",
         "model": "auto",
         "state_dir": folder / "state",

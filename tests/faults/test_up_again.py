@@ -19,7 +19,7 @@ from fakes.waiting import wait_until
 from faults.own_stack import OwnStack, listening
 from stack.parts.host_checks import free_ports
 from stack.parts.model import prepare as prepare_model
-from stack.settings import ROOT, Settings
+from stack.settings import PORTS, ROOT, Settings
 from stack.tools.progress import silent
 
 LONG_RUNNING = ("gateway", "chainlit", "open-webui", "webgpu-static")
@@ -51,9 +51,7 @@ def nothing_is_left(stack: OwnStack, opened: set[int]) -> None:
     assert not stack.containers()
     assert not stack.networks()
     assert not stack.processes()
-    knobs = stack.settings
-    pages = {knobs.chainlit_port, knobs.open_webui_port, knobs.webgpu_port, knobs.monitor_port}
-    assert opened > {*pages, stack.settings.foundry_port}
+    assert opened > {getattr(stack.settings, name) for name in PORTS}
     wait_until(lambda: not opened & set(listening()))
 
 

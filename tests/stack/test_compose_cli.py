@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from stack.settings import ROOT, Settings, default_values
+from stack.settings import PORTS, ROOT, Settings, default_values
 from stack.tools.docker_engine import compose
 from stack.tools.process import run
 
@@ -24,8 +24,8 @@ def test_without_any_knob_the_defaults_hold(monkeypatch: pytest.MonkeyPatch) -> 
     read = json.loads(done.out)
     assert read["name"] == default_values()["COMPOSE_PROJECT_NAME"]
     published = {(port["host_ip"], port["published"]) for port in read["services"]["gateway"]["ports"]}
-    knobs = ("CHAINLIT_PORT", "OPEN_WEBUI_PORT", "WEBGPU_PORT", "MONITOR_PORT")
-    assert published == {("127.0.0.1", default_values()[knob]) for knob in knobs}
+    pages = {name.upper() for name in PORTS} - {"FOUNDRY_PORT"}
+    assert published == {("127.0.0.1", default_values()[knob]) for knob in pages}
 
 
 def test_proxies_of_the_environment_reach_the_build_and_nothing_else(

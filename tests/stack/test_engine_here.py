@@ -15,7 +15,7 @@ from stack.parts import plugins
 from stack.parts.base_image import ensure_base_image
 from stack.parts.engine import ensure_engine, stop_engine
 from stack.parts.host_checks import bridge_addresses, check_ports, free_ports
-from stack.settings import Settings
+from stack.settings import PORTS, Settings
 from stack.tools import apt
 from stack.tools.errors import StackError
 from stack.tools.process import run
@@ -50,12 +50,12 @@ def test_only_addresses_of_this_machine_are_bridge_addresses(settings: Settings,
 
 def test_port_of_a_container_is_told_by_its_name(settings: Settings, engine: DockerClient) -> None:
     """Docker's own process holds the port, which says nothing to the user."""
-    port, *others = free_ports(4)
+    port, *others = free_ports(len(PORTS))
     image = ensure_base_image(settings, assume_yes=True, progress=silent, say=print)
     holder = engine.containers.run(
         image, ["sleep", "60"], ports={"80/tcp": ("127.0.0.1", port)}, init=True, detach=True
     )
-    knobs = ("open_webui_port", "webgpu_port", "foundry_port")
+    knobs = [name for name in PORTS if name != "chainlit_port"]
     taken = settings.model_copy(update={"chainlit_port": port, **dict(zip(knobs, others, strict=True))})
     try:
         with pytest.raises(StackError, match=f"Port {port} .* the container `{holder.name}`"):

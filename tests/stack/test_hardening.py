@@ -19,7 +19,7 @@ from fakes.outside import can_run, outside
 from fakes.spare_stack import NO_LABELS, Spare
 from fakes.waiting import wait_until
 from stack.parts.containers import IMAGES, of_project
-from stack.settings import Settings
+from stack.settings import PORTS, Settings
 
 LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static", "monitor"]
 FRONT_ENDS = [service for service in LASTING if service != "gateway"]
@@ -261,7 +261,7 @@ def test_a_front_end_is_on_one_network_where_the_host_is_not(
 
 
 def _page_ports(settings: Settings) -> list[int]:
-    return [settings.chainlit_port, settings.open_webui_port, settings.webgpu_port, settings.monitor_port]
+    return [getattr(settings, name) for name in PORTS if name != "foundry_port"]
 
 
 def _host_addresses() -> list[str]:

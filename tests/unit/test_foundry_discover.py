@@ -11,7 +11,7 @@ import pytest
 
 from stack.parts.foundry.discover import at_address, find, search
 from stack.parts.foundry.native import missing_library
-from stack.settings import Settings
+from stack.settings import PORTS, Settings
 from stack.tools.errors import StackError
 
 STATUS = {"endpoints": ["http://127.0.0.1:1"], "modelCachePath": "/nowhere", "pid": 999_999_999}
@@ -74,7 +74,7 @@ def test_the_stacks_own_relay_is_not(serve: Serve) -> None:
     assert "relay" in refused.value.message
 
 
-@pytest.mark.parametrize("knob", ["chainlit_port", "open_webui_port", "webgpu_port", "monitor_port", "foundry_port"])
+@pytest.mark.parametrize("knob", PORTS)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_an_address_of_the_stacks_own_is_told(serve: Serve, knob: str, host: str) -> None:
     own, users = serve({"hello": "page"}), serve({"hello": "world"})

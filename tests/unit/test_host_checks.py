@@ -15,7 +15,7 @@ from docker import DockerClient
 
 from stack.parts import host_checks
 from stack.parts.host_checks import check_cpus, check_disk, check_memory, check_ports, free_ports
-from stack.settings import Settings
+from stack.settings import PORTS, Settings
 from stack.tools.errors import StackError
 
 LISTEN = (
@@ -25,8 +25,7 @@ LISTEN = (
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    knobs = ("chainlit_port", "open_webui_port", "webgpu_port", "foundry_port")
-    return Settings(state_dir=tmp_path, **dict(zip(knobs, free_ports(len(knobs)), strict=True)))  # type: ignore[arg-type]
+    return Settings(state_dir=tmp_path, **dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["127.0.0.1", "0.0.0.0"])  # noqa: S104  (for a moment, and nothing answers there)
@@ -43,7 +42,7 @@ def test_free_ports_pass(settings: Settings) -> None:
     check_ports(settings)
 
 
-@pytest.mark.parametrize("knob", ["chainlit_port", "open_webui_port", "webgpu_port", "foundry_port"])
+@pytest.mark.parametrize("knob", PORTS)
 def test_taken_port_is_told_with_its_holder_and_the_knob(
     settings: Settings, stranger: tuple[int, int], knob: str
 ) -> None:

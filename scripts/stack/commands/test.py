@@ -21,7 +21,7 @@ from stack.parts.single_run import alone
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
-from stack.settings import ROOT, Settings, default_values, load
+from stack.settings import PORTS, ROOT, Settings, default_values, load
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
 from stack.tools.process import Ending, stream
@@ -86,17 +86,13 @@ def _own_stack(stages: Stages, *, assume_yes: bool) -> Iterator[Settings]:
 
 def _own_knobs() -> Mapping[str, str]:
     """Every knob, so that nothing of the user's `.env` reaches the tests; the environment does (base image, CA)."""
-    chainlit, open_webui, webgpu, monitor, foundry = free_ports(5)
+    ports = {name.upper(): str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     kept = {key: value for key, value in os.environ.items() if key in default_values()}
     own = {
         "COMPOSE_PROJECT_NAME": TEST_PROJECT,
         "IMAGE_TAG": "test",
-        "CHAINLIT_PORT": str(chainlit),
-        "OPEN_WEBUI_PORT": str(open_webui),
-        "WEBGPU_PORT": str(webgpu),
-        "MONITOR_PORT": str(monitor),
+        **ports,
         "MONITOR_INTERVAL": "5",
-        "FOUNDRY_PORT": str(foundry),
         "FOUNDRY_URL": "own",
         "MODEL": "auto",
     }

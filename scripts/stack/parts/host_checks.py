@@ -13,7 +13,7 @@ import psutil
 from docker import DockerClient
 
 from stack.parts.disk import MB, require_room
-from stack.settings import Settings
+from stack.settings import PORTS, Settings
 from stack.tools.errors import StackError
 
 # One clean build leaves 1.2 GB of images (0.83 GB of it Open WebUI's; shared layers counted once) and 1.9 GB of layers
@@ -94,12 +94,9 @@ def check_ports(
     Raises:
         StackError: ``port-taken``, with the holder as far as this user may see it; exit code 2.
     """
-    wanted = {"CHAINLIT_PORT": (settings.chainlit_port, [LOOPBACK])}
-    wanted["OPEN_WEBUI_PORT"] = (settings.open_webui_port, [LOOPBACK])
-    wanted["WEBGPU_PORT"] = (settings.webgpu_port, [LOOPBACK])
-    wanted["MONITOR_PORT"] = (settings.monitor_port, [LOOPBACK])
-    wanted["FOUNDRY_PORT"] = (settings.foundry_port, list(foundry_addresses))
-    for knob, (port, addresses) in wanted.items():
+    for name in PORTS:
+        knob, port = name.upper(), getattr(settings, name)
+        addresses = foundry_addresses if name == "foundry_port" else (LOOPBACK,)
         if port in our_ports:
             continue
         pid = _listener(port, addresses)
