@@ -106,3 +106,83 @@ async def test_each_check_is_told_as_soon_as_it_is_known() -> None:
 
     await ask_all([question("slow", later), question("fast", says(ok("fast")))], hear)
     assert told == ["fast", "slow"]
+
+
+async def test_a_question_that_is_asked_early_is_left_when_what_it_needs_fails() -> None:
+    asked, cleared_up = asyncio.Event(), asyncio.Event()
+
+    async def early() -> Outcome:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleared_up.set()
+        return ok("never")
+
+    async def slow() -> Outcome:
+        await asked.wait()
+        return failed("relay-down", "gone")
+
+    one = Question("early", Layer.NETWORK, "host", early, ("slow",), 10, after=())
+    checks = await ask_all([question("slow", slow), one, question("above", never, "early")])
+    assert [check.status for check in checks] == ["failed", "skipped", "skipped"]
+    assert checks[1].evidence == checks[2].evidence == "because of slow"
+    assert cleared_up.is_set()
+
+
+async def test_a_question_that_is_asked_early_counts_when_what_it_needs_is_well() -> None:
+    early_ended = asyncio.Event()
+
+    async def early() -> Outcome:
+        early_ended.set()
+        return failed("stream-cut", "cut")
+
+    async def slow() -> Outcome:
+        await early_ended.wait()
+        return ok("well")
+
+    one = Question("early", Layer.NETWORK, "host", early, ("slow",), 10, after=())
+    checks = await ask_all([question("slow", slow), one])
+    assert [check.cause for check in checks] == [None, "stream-cut"]
+
+
+async def test_what_a_question_waits_for_need_not_be_well() -> None:
+    order: list[str] = []
+
+    async def first() -> Outcome:
+        await asyncio.sleep(0)
+        order.append("first")
+        return failed("relay-down", "gone")
+
+    async def then() -> Outcome:
+        order.append("then")
+        return ok("well")
+
+    one = Question("then", Layer.NETWORK, "host", then, (), 10, after=("first",))
+    checks = await ask_all([question("first", first), one])
+    assert order == ["first", "then"]
+    assert checks[1].status is Status.OK
+
+
+async def test_whoever_is_interrupted_leaves_nothing_running() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def early() -> Outcome:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ok("never")
+
+    async def for_ever() -> Outcome:
+        await asyncio.Event().wait()
+        return ok("never")
+
+    one = Question("early", Layer.NETWORK, "host", early, ("slow",), 10, after=())
+    work = asyncio.create_task(ask_all([question("slow", for_ever), one]))
+    await begun.wait()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    assert ended.is_set()

@@ -208,6 +208,54 @@ async def test_status_tells_how_many_wait_for_an_answer(
         assert "X-Answers-Under-Way" not in models.headers
 
 
+async def test_status_tells_since_when_each_answer_is_silent(
+    relay: RelayProcess, foundry: FakeFoundry, http: aiohttp.ClientSession
+) -> None:
+    async def silent() -> str:
+        async with http.get(f"{relay.url}/status") as status:
+            return status.headers["X-Answers-Silent"]
+
+    foundry.gated = True
+    async with http.post(chat(relay), json=STREAMED) as answer:
+        foundry.let_go(1)
+        await answer.content.readline()
+        assert await silent() == ""  # that an answer begins is no text
+        foundry.let_go(1)
+        while b'"The"' not in await answer.content.readline():
+            pass
+        assert 0 <= float(await silent()) < AT_ONCE
+
+
+@pytest.mark.parametrize(("goes_on", "code"), [(True, "busy"), (False, "foundry-hangs")])
+async def test_a_status_that_does_not_come_is_busy_only_while_others_get_text(
+    relay: RelayProcess, foundry: FakeFoundry, http: aiohttp.ClientSession, goes_on: bool, code: str
+) -> None:
+    foundry.gated, foundry.tokens = True, [" on"] * 1000
+
+    async def read(answer: aiohttp.ClientResponse) -> None:
+        async for _ in answer.content:
+            if goes_on or foundry.habit == "answers":
+                foundry.let_go(1)
+            await asyncio.sleep(0.01)
+
+    async with http.post(chat(relay), json=STREAMED) as answer:
+        foundry.let_go(10)
+        reading = asyncio.create_task(read(answer))
+        await answer_has_text(http, relay)
+        foundry.habit = "hangs"
+        async with http.get(f"{relay.url}/status") as status:
+            assert code_of(await status.read()) == code
+        reading.cancel()
+
+
+async def answer_has_text(http: aiohttp.ClientSession, relay: RelayProcess) -> None:
+    async with asyncio.timeout(AT_ONCE):
+        while True:
+            async with http.get(f"{relay.url}/status") as status:
+                if status.headers["X-Answers-Silent"]:
+                    return
+
+
 async def test_a_client_that_leaves_in_the_midst_of_the_answer(relay: RelayProcess, foundry: FakeFoundry) -> None:
     foundry.gated = True
     reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)

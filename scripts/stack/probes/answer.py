@@ -10,9 +10,10 @@ from socketio.exceptions import SocketIOError
 
 from stack.probes import chat, open_webui
 from stack.probes.chat import Conversation, judge
-from stack.probes.report import Outcome, Status, failed, ok
+from stack.probes.crowd import Asking
+from stack.probes.report import Outcome, Status, degraded, failed, ok
 from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC, Page, Surroundings
-from stack.probes.upstream import Answer, first_token, some_token
+from stack.probes.upstream import Answer, OnText, first_token, some_token
 from stack.tools.text import one_line
 
 HEALTH_SECONDS = 5.0
@@ -25,12 +26,12 @@ class FrontEnd:
     """A page that can be talked with.
 
     Args:
-        converse: asks it one short question.
+        converse: asks it one short question, and says when the first text comes.
     """
 
     service: str
     page: Page
-    converse: Callable[[], Awaitable[Conversation | Outcome]]
+    converse: Callable[[OnText], Awaitable[Conversation | Outcome]]
 
 
 async def chat_answers(around: Surroundings) -> Outcome:
@@ -40,7 +41,11 @@ async def chat_answers(around: Surroundings) -> Outcome:
     enough = chat.ENOUGH if around.tokens is None else 1
     return await _answers(
         around,
-        FrontEnd(CHAINLIT, page, lambda: chat.converse(page.url, headers=page.headers, enough=enough)),
+        FrontEnd(
+            CHAINLIT,
+            page,
+            lambda on_text: chat.converse(page.url, headers=page.headers, enough=enough, on_text=on_text),
+        ),
     )
 
 
@@ -48,7 +53,7 @@ async def open_webui_answers(around: Surroundings) -> Outcome:
     """One short question to Open WebUI, by an account that it has for that, in a chat that is deleted again."""
     page = around.page(OPEN_WEBUI)
 
-    async def converse() -> Conversation | Outcome:
+    async def converse(on_text: OnText) -> Conversation | Outcome:
         async with page.client() as http:
             try:
                 user = await around.open_webui_user(http)
@@ -61,7 +66,13 @@ async def open_webui_answers(around: Surroundings) -> Outcome:
             model = await around.model_to_ask(around.http, around.door)
             if isinstance(model, Outcome):
                 return model
-            return await open_webui.converse(user, model, max_tokens=around.tokens)
+            if await open_webui.sign_in_is_hidden(http):
+                return failed("webui-sign-in-hidden", "the page shows nothing to sign in with")
+            chosen = await user.offered_as(model)
+            if chosen is None:
+                offered = ", ".join((await user.models())[:5]) or "none at all"
+                return failed("webui-model-missing", f"Open WebUI does not offer {model}; it offers {offered}")
+            return await open_webui.converse(user, chosen, max_tokens=around.tokens, on_text=on_text)
 
     return await _answers(around, FrontEnd(OPEN_WEBUI, page, converse))
 
@@ -72,8 +83,8 @@ async def demo_answers(around: Surroundings) -> Outcome:
     async with page.client() as http:
         try:
             whole = await around.demo_is_whole(http)
-        except httpx.ConnectError:
-            return failed("page-unreachable", f"nothing listens on {page.url}")
+        except (httpx.ConnectError, httpx.ConnectTimeout) as unreachable:
+            return _unreachable(around, WEBGPU_STATIC, unreachable)
         except httpx.DecodingError as damaged:
             evidence = f"{damaged.request.url.path} can't be unpacked: {damaged}"
             return failed("page-damaged", evidence, **around.names(WEBGPU_STATIC))
@@ -83,7 +94,7 @@ async def demo_answers(around: Surroundings) -> Outcome:
         token = whole if whole.status is Status.FAILED else await _token_through(around, http, page)
     if token.status is Status.FAILED:
         return replace(token, names=around.names(WEBGPU_STATIC) | token.names)
-    return ok(f"{whole.evidence}; through it, {token.evidence}", token.speed)
+    return replace(token, evidence=f"{whole.evidence}; through it, {token.evidence}")
 
 
 async def page_is_there(around: Surroundings, service: str) -> Outcome:
@@ -92,8 +103,8 @@ async def page_is_there(around: Surroundings, service: str) -> Outcome:
     try:
         async with page.client() as http:
             answer = Answer.of(await http.get("/health", timeout=HEALTH_SECONDS))
-    except httpx.ConnectError:
-        return failed("page-unreachable", f"nothing listens on {page.url}")
+    except (httpx.ConnectError, httpx.ConnectTimeout) as unreachable:
+        return _unreachable(around, service, unreachable)
     except httpx.TimeoutException:
         return failed("front-end-down", f"{page.url} takes the connection and does not answer", **around.names(service))
     if answer.status == 200 and answer.json == HEALTHY[service]:
@@ -103,12 +114,21 @@ async def page_is_there(around: Surroundings, service: str) -> Outcome:
     return failed("unknown", f"on {page.url} answers {answer.in_short}", **around.names(service))
 
 
+def _unreachable(around: Surroundings, service: str, error: httpx.TransportError) -> Outcome:
+    """The page's address takes no connection at all, whatever is behind it."""
+    url, names = around.page(service).url, around.names(service)
+    if isinstance(error, httpx.ConnectTimeout):
+        return failed("page-unreachable", f"a connection to {url} is not answered: packets are dropped", **names)
+    return failed("page-unreachable", f"{url} refuses the connection", **names)
+
+
 async def _token_through(around: Surroundings, http: httpx.AsyncClient, page: Page) -> Outcome:
     model = await around.model_to_ask(http, page.url)
     if isinstance(model, Outcome):
         return model
     try:
-        return await some_token(http, page.url, model)
+        async with around.crowd.asking() as asking:
+            return await asking.judge(await some_token(http, page.url, model, asking.text_came))
     except httpx.HTTPError as strange:
         return await around.why_unanswered(strange, f"asked {page.url} for a token")
 
@@ -122,13 +142,21 @@ async def _answers(around: Surroundings, front_end: FrontEnd) -> Outcome:
 
 
 async def _once(around: Surroundings, front_end: FrontEnd) -> Outcome:
+    async with around.crowd.asking() as asking:
+        return await asking.judge(await _talk(around, front_end, asking))
+
+
+async def _talk(around: Surroundings, front_end: FrontEnd, asking: Asking) -> Outcome:
     try:
-        seen = await front_end.converse()
+        seen = await front_end.converse(asking.text_came)
     except (SocketIOError, httpx.HTTPError, TimeoutError) as refused:
         asked = one_line(f"asked a question: {type(refused).__name__}: {refused}", 160)
         return await _why_no_question_is_taken(around, front_end.service, asked)
     if isinstance(seen, Outcome):
         return seen
+    if seen.timed_out and seen.text and await asking.others_were_served():
+        said = f"{seen.pieces} pieces of text, and no end within {seen.seconds:.0f} s"
+        return degraded("busy", f"{said}, while others got text of theirs")
     outcome = judge(seen)
     if outcome is None:
         said = f"the page says: {seen.error}" if seen.error else f"no text within {seen.seconds:.0f} s"
@@ -150,12 +178,17 @@ async def _second_opinion(around: Surroundings, said: str) -> Outcome:
     """The front end only says that something behind it is wrong: ask Foundry Local itself for a token."""
     model = await around.model_to_ask(around.http, around.door)
     try:
-        direct = await first_token(around.http, around.door, model) if isinstance(model, str) else model
+        direct = await _straight(around, model) if isinstance(model, str) else model
     except httpx.HTTPError as strange:
         direct = await around.why_unanswered(strange, "asked for a token")
     if direct.status is Status.OK:  # the way from here is well; the front ends' may not be
         theirs = await around.way_of_the_pages()
         direct = theirs if theirs.status is Status.FAILED else direct
-    if direct.status is Status.FAILED and direct.cause != "unknown":
+    if direct.cause not in (None, "unknown"):
         return replace(direct, evidence=f"{direct.evidence}; {said}")
     return failed("unknown", f"{said}; asked directly, Foundry Local: {direct.evidence}")
+
+
+async def _straight(around: Surroundings, model: str) -> Outcome:
+    async with around.crowd.asking() as asking:
+        return await asking.judge(await first_token(around.http, around.door, model, asking.text_came))

@@ -8,6 +8,10 @@ UP = "python3 scripts/up.py"
 RESTART_FOUNDRY = f"python3 scripts/foundry.py stop; {UP}"
 SHOW_RULES = "sudo iptables -S | grep -E 'DROP|REJECT'"
 SHOW_LISTENER = "sudo ss -ltnp 'sport = :{port}'"
+OTHER_THAN_FOUNDRY = (
+    f"python3 scripts/foundry.py status\n# end what answers at that address, or correct FOUNDRY_URL in .env; then: {UP}"
+)
+"""For foundry-port-taken-by-other, where it is not the relay's port that is taken, but the one that it leads to."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ _CAUSES = (
     Cause(
         "engine-not-permitted",
         "`docker ps` says permission denied.",
-        "The engine's socket is there, but this user may not read and write it.",
+        "The engine's socket is there, and the system refuses it to this user.",
         "sudo usermod -aG docker $USER\n# then log out and in again",
     ),
     Cause(
@@ -46,6 +50,13 @@ _CAUSES = (
         "`docker compose` is unknown, or refuses compose.yaml.",
         "The plugin's version is missing, or lower than what compose.yaml needs.",
         UP,
+    ),
+    Cause(
+        "disk-full",
+        "Chats are not stored, and `up` stops: no space left on device.",
+        "The disk that the engine keeps its files on, or the one with the stack's state, has no room.",
+        "docker system df; df -h\n"
+        f"# make room (`docker image prune` and `docker builder prune` remove what nobody uses); then: {UP}",
     ),
     Cause(
         "container-missing",
@@ -74,8 +85,8 @@ _CAUSES = (
     Cause(
         "container-oom-killed",
         "The page went away in the middle of work.",
-        "The engine noted that the kernel ended the container's process for lack of memory.",
-        "docker start {container}\n# if it repeats, the machine or the container needs more memory",
+        "The engine noted, or the kernel counted, that a process in the container was ended for lack of memory.",
+        f"docker rm --force {{container}}; {UP}\n# if it repeats, give it more memory in .env (see .env.example)",
     ),
     Cause(
         "container-starting",
@@ -88,6 +99,40 @@ _CAUSES = (
         "The page does not open, although its container runs.",
         "The container's own health check fails.",
         "docker restart {container}",
+    ),
+    Cause(
+        "gateway-config-rejected",
+        "No page opens; or what was changed in the gateway's configuration has no effect.",
+        "nginx names a line of its configuration that it does not take: when it starts, or when it is asked.",
+        f"docker rm --force {{gateway}}; {UP}\n"
+        "# if it stays so, mend that line, in services/gateway or what compose.override.yaml lays over it; then again",
+    ),
+    Cause(
+        "image-stale",
+        "What was changed, or mended, in an image has no effect.",
+        "The container runs another image than the one that its name stands for now.",
+        UP,
+    ),
+    Cause(
+        "port-on-all-interfaces",
+        "Nothing: it works, for everybody else on the network too.",
+        "The engine publishes a port of the container on an address that is not this machine's loopback.",
+        f"docker rm --force {{container}}; {UP}\n"
+        "# if it stays so, compose.override.yaml publishes it: write 127.0.0.1: before the port there; then again",
+    ),
+    Cause(
+        "volume-full",
+        "Open WebUI loads, but takes no question or forgets it.",
+        "There is no room on the file system of Open WebUI's volume, which is not the engine's disk.",
+        "docker exec {container} sh -c 'df -h /data; du -ah /data | sort -h | tail'\n"
+        "# remove what is not needed there, or give it more room; then: docker restart {container}",
+    ),
+    Cause(
+        "volume-read-only",
+        "Open WebUI loads, but takes no question.",
+        "The user that Open WebUI runs as may not write its volume, or the database in it.",
+        f"docker rm --force {{container}}; {UP}\n"
+        "# if it stays so: docker exec --privileged --user 0 {container} chown -R 10003:10003 /data",
     ),
     Cause(
         "init-failed",
@@ -110,8 +155,16 @@ _CAUSES = (
     Cause(
         "host-name-wrong",
         "The chat says that the model server can't be reached.",
-        "host.docker.internal resolves inside the container, but to another address than the gateway's.",
+        "host.docker.internal resolves inside the container, but not to the gateway's address, or not to that alone.",
         f"docker rm --force {{container}}; {UP}",
+    ),
+    Cause(
+        "proxy-hijacks-host-name",
+        "Open WebUI shows no model, or says that it can't connect.",
+        "The gateway is reached from the container, but its environment sends questions to a proxy.",
+        "docker exec {container} env | grep -i _proxy=\n"
+        "# add host.docker.internal to NO_PROXY in compose.override.yaml, or noProxy in ~/.docker/config.json, where "
+        f"the proxy comes from; then: docker rm --force {{container}}; {UP}",
     ),
     Cause(
         "gateway-down",
@@ -158,7 +211,7 @@ _CAUSES = (
     Cause(
         "foundry-port-taken-by-other",
         "The chat says that the model server answers with something strange.",
-        "Something listens on Foundry Local's port that is neither this stack's relay nor Foundry Local.",
+        "Something listens on the relay's port, or where Foundry Local should be, that is neither of the two.",
         f"{SHOW_LISTENER}\n# end that program, or set FOUNDRY_PORT in .env; then: {UP}",
     ),
     Cause(
@@ -188,8 +241,8 @@ _CAUSES = (
     Cause(
         "page-unreachable",
         "The browser says that it can't connect.",
-        "The containers are well, but nothing listens on the page's port on this machine.",
-        UP,
+        "The containers are well, but the page's port on this machine refuses connections, or does not answer them.",
+        f"docker restart {{gateway}}; {UP}\n# if it stays so, a rule is in the way: {SHOW_RULES}",
     ),
     Cause(
         "front-end-down",
@@ -218,7 +271,7 @@ _CAUSES = (
     Cause(
         "sign-in-refused",
         "Open WebUI says that e-mail or password is wrong.",
-        "The page answers, but does not let the probe's own account in.",
+        "The page answers, but does not let the probe's own account in; a restart gives that its password and role back.",
         "docker restart {container}",
     ),
     Cause(
@@ -230,7 +283,22 @@ _CAUSES = (
     Cause(
         "webui-connection-changed",
         "Open WebUI shows no model, or says that it can't connect.",
-        "All else is well, but the connection that Open WebUI has stored leads elsewhere; a restart puts it right.",
+        "All else is well, but the connection that Open WebUI has stored leads elsewhere, is switched off, or passes on "
+        "other models only; a restart puts it right.",
+        "docker restart {container}",
+    ),
+    Cause(
+        "webui-model-missing",
+        "Open WebUI has no model to choose, or not the one that is loaded.",
+        "Foundry Local has the model loaded, and Open WebUI's page does not offer it: it was switched off or hidden "
+        "there, or (where only the monitor looks) the connection was changed.",
+        "docker restart {container}; python3 scripts/passwords.py show\n# if it stays so, sign in to Open WebUI as its "
+        "administrator; in the settings, under Models, switch the model on and show it",
+    ),
+    Cause(
+        "webui-sign-in-hidden",
+        "Open WebUI's page has nothing to sign in with.",
+        "The page says that its form for e-mail and password is switched off, and there is no other way in.",
         "docker restart {container}",
     ),
     Cause(
@@ -246,6 +314,20 @@ _CAUSES = (
         f"tail -n 30 {{log}}; {RESTART_FOUNDRY}",
     ),
     Cause(
+        "context-too-long",
+        "Even a short question is too long for the model, says the chat.",
+        "Foundry Local counts more tokens than the model takes: the question, what the page tells the model before it, "
+        "and what is kept free for the answer. Asked directly, the same question fits.",
+        "docker exec {container} printenv MAX_TOKENS SYSTEM_PROMPT\n"
+        f"# set a lower MAX_TOKENS or a shorter SYSTEM_PROMPT in .env, or choose a larger MODEL; then: {UP}",
+    ),
+    Cause(
+        "bad-setting",
+        "The chat says which of its settings can't be used.",
+        "The chat app refuses the value of a knob, and names it.",
+        f"docker exec {{container}} printenv TEMPERATURE MAX_TOKENS API_KEY\n# correct it in .env; then: {UP}",
+    ),
+    Cause(
         "model-without-tools",
         "Open WebUI shows an error about tool markers where the answer should be.",
         "Foundry Local refuses the tools that the page offers; asked without them, the model answers.",
@@ -259,9 +341,15 @@ _CAUSES = (
         RESTART_FOUNDRY,
     ),
     Cause(
+        "busy",
+        "The answer takes long to begin, or does not come in time.",
+        "While it was waited for, the model was answering others; with nobody else it would hang or be slow by itself.",
+        "sleep 60; python3 scripts/probe.py\n# if it stays busy, choose a smaller MODEL in .env",
+    ),
+    Cause(
         "slow-first-token",
         "The answer takes long to begin.",
-        "Everything works, but the first text took more than ten seconds.",
+        "Everything works, but the first text took more than ten seconds, and no others were being answered.",
         "python3 scripts/probe.py --only answer\n# if it stays slow, choose a smaller MODEL in .env",
     ),
     Cause(

@@ -6,9 +6,9 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,9 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from stack.probes.causes import CATALOGUE
-from stack.probes.report import Outcome, Speed, degraded, failed, ok
+from stack.probes.crowd import came
+from stack.probes.refusals import meaning
+from stack.probes.report import Outcome, Speed, failed
 from stack.tools.text import one_line
 
 QUESTION = "Say only: OK"
@@ -24,10 +26,8 @@ ENOUGH = 24  # pieces of text: a small model that rambles is stopped there, as a
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 90.0
 LEAVE_SECONDS = 3.0
-SLOW_SECONDS = 10.0  # to the first text: works, but nobody likes to wait that long
 
 CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
-WANTS_TOOLS = "structured tool calling requires"  # how Foundry Local 2.2.1 refuses tools
 
 Message = Mapping[str, Any]
 
@@ -47,6 +47,24 @@ class Conversation:
     ended: bool = False  # the app said that it is done
     stopped: bool = False  # by us, after enough text
     lost: str | None = None  # why the connection ended before the answer did
+    on_text: Callable[[], None] | None = None  # called when the first text comes
+
+    @property
+    def timed_out(self) -> bool:
+        """We left, because the answer did not come to its end."""
+        return not self.ended and self.lost is None and self.error is None
+
+    def take(self, text: str, seconds: float) -> None:
+        """Text came, so long after the question."""
+        if not text:
+            return
+        if self.first_text_seconds is None:
+            self.first_text_seconds = seconds
+            if self.on_text:
+                self.on_text()
+        self.last_text_seconds = seconds
+        self.text += text
+        self.pieces += 1
 
     @property
     def speed(self) -> Speed | None:
@@ -59,7 +77,12 @@ class Conversation:
 
 
 async def converse(
-    url: str, question: str = QUESTION, *, headers: Mapping[str, str] | None = None, enough: int = ENOUGH
+    url: str,
+    question: str = QUESTION,
+    *,
+    headers: Mapping[str, str] | None = None,
+    enough: int = ENOUGH,
+    on_text: Callable[[], None] | None = None,
 ) -> Conversation:
     """Open a session, ask one question, read the answer to its end and leave.
 
@@ -67,12 +90,14 @@ async def converse(
         url: address of the page.
         headers: to be sent besides, such as ``Host`` where the address is not the one that a browser would know.
         enough: after so many pieces of text the answer is stopped, as a user would stop it.
+        on_text: called when the first text comes.
 
     Raises:
         SocketIOError: the front end did not take the connection.
         TimeoutError: it took the connection and then said nothing.
     """
     session = _Session(question, enough)
+    session.seen.on_text = on_text
     page = socketio.AsyncClient(reconnection=False, handle_sigint=False)  # Ctrl-C is the command's to handle
     page.on("*", session.on_event)
     page.on("disconnect", session.on_disconnect)
@@ -102,12 +127,13 @@ async def converse(
                     await page.emit("stop")
                     await session.over.wait()
         session.seen.seconds = session.elapsed()
-        with suppress(SocketIOError):
-            await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
         return session.seen
     finally:
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, SocketIOError):
             async with asyncio.timeout(LEAVE_SECONDS):
+                if page.connected:
+                    await page.emit("stop") if not session.over.is_set() else None
+                    await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
                 await page.disconnect()
 
 
@@ -117,18 +143,19 @@ def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
     if seen.error_code in CATALOGUE and seen.error_code != "unknown":
         return failed(seen.error_code, seen.error or "the chat reports an error")
     if seen.error:
-        return failed("model-without-tools", seen.error) if WANTS_TOOLS in seen.error else None
+        cause = meaning(seen.error)
+        return failed(cause, seen.error) if cause in ("context-too-long", "model-without-tools") else None
     if seen.lost:
         return failed("front-end-down", f"the connection ended during the answer: {seen.lost}")
+    if not seen.text.strip() and seen.ended:
+        return failed("empty-answer", f"the answer ended with {'whitespace only' if seen.text else 'no text'}")
     if seen.first_text_seconds is None:
-        return None if not seen.ended else failed("empty-answer", "the answer ended without any text")
+        return None
     if not seen.ended:
         return failed("stream-cut", f"{seen.pieces} pieces of text, then nothing up to {seen.seconds:.0f} s: {quoted}")
     end = f"stopped after {seen.pieces} pieces" if seen.stopped else "proper end"
     evidence = f"first text after {seen.first_text_seconds:.2f} s, {end} after {seen.seconds:.2f} s: {quoted}"
-    if seen.first_text_seconds > SLOW_SECONDS:
-        return replace(degraded("slow-first-token", evidence), speed=seen.speed)
-    return ok(evidence, seen.speed)
+    return came(evidence, seen.speed or Speed(seen.first_text_seconds))
 
 
 @dataclass
@@ -199,13 +226,7 @@ class _Session:
             self._text(str(message.get("output") or ""))
 
     def _text(self, text: str) -> None:
-        if not text:
-            return
-        if self.seen.first_text_seconds is None:
-            self.seen.first_text_seconds = self.elapsed()
-        self.seen.last_text_seconds = self.elapsed()
-        self.seen.text += text
-        self.seen.pieces += 1
+        self.seen.take(text, self.elapsed())
         if self.seen.pieces >= self.enough:
             self.enough_or_over.set()
 

@@ -6,7 +6,8 @@ import httpx
 from docker.models.containers import Container
 
 from stack.parts.development import sources_of
-from stack.probes import answer, model, open_webui, webgpu
+from stack.probes import answer, model, open_webui, webgpu, webui_connection
+from stack.probes.crowd import Crowd
 from stack.probes.foundry import gateway_reaches_foundry
 from stack.probes.network import existing
 from stack.probes.report import Outcome, failed
@@ -31,6 +32,11 @@ class OnHost:
     def door(self) -> str:
         """As people and tools on the host know it."""
         return self._running.door
+
+    @property
+    def crowd(self) -> Crowd:
+        """Asked at that door."""
+        return self._running.crowd
 
     def page(self, service: str) -> Page:
         """As the browser knows it."""
@@ -84,7 +90,7 @@ class OnHost:
 async def open_webui_answers(running: Running) -> Outcome:
     """Like `answer.open_webui_answers`; and does Open WebUI take the way that the stack gave it?"""
     outcome = await answer.open_webui_answers(OnHost(running))
-    if outcome.cause != "unknown":
+    if outcome.cause not in ("unknown", "webui-model-missing"):
         return outcome
     container = await existing(running, OPEN_WEBUI)
     return outcome if isinstance(container, Outcome) else await _or_asks_elsewhere(running, container, outcome)
@@ -92,9 +98,12 @@ async def open_webui_answers(running: Running) -> Outcome:
 
 async def _or_asks_elsewhere(running: Running, container: Container, outcome: Outcome) -> Outcome:
     """The way to the model is well: does Open WebUI take it? An administrator can change that on the page."""
-    asked = await running.asked_by_open_webui(container)
-    ours = f"{MODEL_SERVER_INSIDE}/v1"
-    if asked == [ours]:
+    asked = await model.model_to_ask(running, running.http, running.door)
+    wrong = webui_connection.what_is_wrong(
+        await webui_connection.stored(running, container),
+        f"{MODEL_SERVER_INSIDE}/v1",
+        asked if isinstance(asked, str) else None,
+    )
+    if wrong is None:
         return outcome
-    evidence = f"Open WebUI asks {', '.join(asked) or 'nobody'}, not {ours}; {outcome.evidence}"
-    return failed("webui-connection-changed", evidence, **outcome.names)
+    return failed("webui-connection-changed", f"{wrong}; {outcome.evidence}", **outcome.names)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import httpx
 
-from stack.probes.foundry import door_is_ours, foundry_answers
-from stack.probes.report import Outcome, Status, failed
+from stack.probes.crowd import LATELY_SECONDS
+from stack.probes.door import door_is_ours
+from stack.probes.foundry import foundry_answers
+from stack.probes.report import Outcome, Status, degraded, failed, ok
 from stack.probes.running import Running
 from stack.probes.upstream import loaded_model, model_state, some_token
 
@@ -20,12 +22,17 @@ async def model_is_loaded(running: Running) -> Outcome:
 
 
 async def model_answers(running: Running) -> Outcome:
-    """A token comes, asked of Foundry Local itself: what goes wrong here goes wrong in every front end."""
+    """A token comes, through a front end or else asked of Foundry Local itself: what then goes wrong does so in all."""
+    if came := await running.first_answer.came():
+        service, outcome = came
+        return ok(f"a token came through {service}", outcome.speed)
     model = await model_to_ask(running, running.http, running.door)
     if isinstance(model, Outcome):
         return model
     try:
-        return await some_token(running.http, running.door, model)
+        async with running.crowd.asking() as asking:
+            token = await some_token(running.http, running.door, model, asking.text_came)
+            return await asking.judge(token)
     except httpx.HTTPError as strange:
         return await why_unanswered(running, strange, "asked for a token")
 
@@ -39,8 +46,10 @@ async def why_unanswered(running: Running, strange: httpx.HTTPError, asked: str)
     """
     for below in (door_is_ours, foundry_answers):
         outcome = await below(running)
-        if outcome.status is Status.FAILED:
+        if outcome.status is Status.FAILED or outcome.cause == "busy":
             return outcome
+    if isinstance(strange, httpx.TimeoutException) and await running.crowd.are_served(within=LATELY_SECONDS):
+        return degraded("busy", f"{asked}: no answer in time, while others got text of theirs")
     return failed("unknown", f"{asked}: {type(strange).__name__} {strange}".strip())
 
 

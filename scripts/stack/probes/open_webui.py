@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +53,7 @@ class User:
         """Sign in as the page does.
 
         Raises:
-            SignInRefusedError: with what the page says.
+            SignInRefusedError: with what the page says, or because the account may do nothing.
             LockedOutError: Open WebUI takes 15 a time, the refused ones included.
             httpx.HTTPError: there is no page.
         """
@@ -64,26 +64,44 @@ class User:
             said = f"{answer.status_code} {one_line(answer.text, 160)}"
             raise LockedOutError(said, int(wait) if wait.isdecimal() else LOCKED_OUT_SECONDS)
         try:
-            return cls(http, str(answer.json()["token"]))
+            user = cls(http, str(answer.json()["token"]))
         except (ValueError, KeyError, TypeError) as refused:
             raise SignInRefusedError(f"{answer.status_code} {one_line(answer.text, 160)}") from refused
+        _refuse_who_waits(answer)
+        return user
 
     @classmethod
     async def still_signed_in(cls, http: httpx.AsyncClient, token: str) -> User | None:
         """Who got this token once; None where the page does not take it any more, as on a new volume.
 
         Raises:
+            SignInRefusedError: the account may do nothing.
             httpx.HTTPError: there is no page.
         """
         user = cls(http, token)
         answer = await user.call("GET", "/api/v1/auths/")
         answer.raise_for_status() if answer.is_server_error else None
-        return user if answer.is_success else None
+        if not answer.is_success:
+            return None
+        _refuse_who_waits(answer)
+        return user
 
     async def models(self) -> list[str]:
-        """The ids that the page offers to choose from."""
+        """The ids that the page offers to choose from, as it asks for them when it is opened."""
         answer = await self.call("GET", "/api/models")
-        return [str(model["id"]) for model in answer.json()["data"]]
+        return [str(model["id"]) for model in answer.json()["data"] if not _is_hidden(model)]
+
+    async def offered_as(self, model: str) -> str | None:
+        """What to choose on the page to be answered by the model: it, or one that was made of it; None: nothing.
+
+        Raises:
+            httpx.HTTPError: the page does not say what it offers.
+        """
+        answer = await self.call("GET", "/api/models")
+        answer.raise_for_status()
+        offered = [each for each in answer.json()["data"] if not _is_hidden(each)]
+        made_of_it = (str(each["id"]) for each in offered if _base_of(each) == model)
+        return next((str(each["id"]) for each in offered if each["id"] == model), next(made_of_it, None))
 
     async def forget_all_chats(self) -> None:
         """Delete every chat of the account."""
@@ -95,14 +113,36 @@ class User:
         return await self.http.request(method, path, json=body, headers=headers, timeout=REQUEST_SECONDS)
 
 
-async def converse(
-    user: User, model: str, question: str = QUESTION, *, keep: bool = False, max_tokens: int | None = None
+async def sign_in_is_hidden(http: httpx.AsyncClient) -> bool:
+    """Whether the page shows nothing to sign in with.
+
+    Raises:
+        httpx.HTTPError: there is no page.
+    """
+    answer = await http.get("/api/config", timeout=REQUEST_SECONDS)
+    try:
+        found = answer.json()
+        ways, providers = found["features"], found["oauth"]["providers"]
+    except (ValueError, KeyError, TypeError):  # a version that tells it otherwise
+        return False
+    return not (ways.get("enable_login_form", True) or ways.get("enable_ldap") or providers)
+
+
+async def converse(  # noqa: PLR0913
+    user: User,
+    model: str,
+    question: str = QUESTION,
+    *,
+    keep: bool = False,
+    max_tokens: int | None = None,
+    on_text: Callable[[], None] | None = None,
 ) -> Conversation:
     """Ask one question in a new chat, read the answer to its end, and delete the chat.
 
     Args:
         keep: leave the chat where it is.
         max_tokens: the longest answer, as a user may set it on the page; None: as the page has it.
+        on_text: called when the first text comes.
 
     Raises:
         SocketIOError: the front end did not take the connection.
@@ -110,6 +150,7 @@ async def converse(
         httpx.HTTPError: it did not take the question.
     """
     session = _Session(model, question, max_tokens)
+    session.seen.on_text = on_text
     page = socketio.AsyncClient(reconnection=False)
     page.on("events", session.on_events)
     page.on("disconnect", session.on_disconnect)
@@ -136,9 +177,29 @@ async def converse(
     finally:
         with suppress(TimeoutError, httpx.HTTPError):
             async with asyncio.timeout(LEAVE_SECONDS):
+                if session.chat and not session.over.is_set():
+                    await user.call("POST", f"/api/tasks/chat/{session.chat}/stop")
                 if session.chat and not keep:
                     await user.call("DELETE", f"/api/v1/chats/{session.chat}")
                 await page.disconnect()
+
+
+def _refuse_who_waits(answer: httpx.Response) -> None:
+    """An account can be signed in and still not be let do anything, until an administrator says so."""
+    try:
+        role = answer.json().get("role")
+    except (ValueError, AttributeError):
+        return
+    if role == "pending":
+        raise SignInRefusedError("the account waits for an administrator to let it in (its role is pending)")
+
+
+def _is_hidden(model: Mapping[str, Any]) -> bool:
+    return bool(((model.get("info") or {}).get("meta") or {}).get("hidden"))
+
+
+def _base_of(model: Mapping[str, Any]) -> str | None:
+    return (model.get("info") or {}).get("base_model_id")
 
 
 @dataclass
@@ -215,13 +276,7 @@ class _Session:
             self._end()
 
     def _text(self, text: str) -> None:
-        if not text:
-            return
-        if self.seen.first_text_seconds is None:
-            self.seen.first_text_seconds = self.elapsed()
-        self.seen.last_text_seconds = self.elapsed()
-        self.seen.text += text
-        self.seen.pieces += 1
+        self.seen.take(text, self.elapsed())
         if self.seen.pieces >= ENOUGH:
             self.enough_or_over.set()
 

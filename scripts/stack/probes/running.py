@@ -18,6 +18,8 @@ from docker.models.containers import Container
 from stack.parts import containers, state
 from stack.parts.relay import lifecycle as relay
 from stack.probes import gateway_inside, inside
+from stack.probes.crowd import Crowd
+from stack.probes.first_answer import FirstAnswer
 from stack.settings import Settings
 from stack.tools import docker_engine
 
@@ -27,11 +29,6 @@ ENGINE_SECONDS = 30.0
 
 _PYTHON_INSIDE = "python3"
 _SECRETS = "/run/secrets"
-_STORED_CONNECTION = """
-import json, sqlite3
-rows = sqlite3.connect("/data/webui.db").execute("SELECT key, value FROM config WHERE key LIKE 'openai.%'")
-print(json.dumps([(key, json.loads(value)) for key, value in rows]))
-"""
 
 
 class Running:
@@ -44,6 +41,8 @@ class Running:
     def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
         self.settings = settings
         self.http = http
+        self.crowd = Crowd(http, lambda: self.door)
+        self.first_answer = FirstAnswer()
         self._engine_lock = threading.Lock()
         self._token_file = settings.state / "open-webui-token.json"
 
@@ -119,7 +118,7 @@ class Running:
         """
         program = Path(inside.__file__).read_text(encoding="utf-8")
         argv = [_PYTHON_INSIDE, "-c", program, MODEL_SERVER_INSIDE + path]
-        code, printed = await self._exec(front_end, argv)
+        code, printed = await self.in_container(front_end, argv)
         if code != 0:
             raise LookupError(f"looking from inside ended with {code}: {printed[-200:]}")
         seen: dict[str, Any] = json.loads(printed)
@@ -127,12 +126,12 @@ class Running:
 
     async def knocks(self, gateway: Container, host: str, port: int) -> str:
         """How a TCP connection from inside the gateway's container turns out: open, refused, no-name or silent."""
-        return gateway_inside.read_knock(*await self._exec(gateway, gateway_inside.command_to_knock(host, port)))
+        return gateway_inside.read_knock(*await self.in_container(gateway, gateway_inside.command_to_knock(host, port)))
 
     async def ask_gateway_itself(self, gateway: Container, address: str, path: str) -> dict[str, Any]:
         """What is seen of the gateway's door to Foundry Local from inside its own container, as by `look_from`."""
         argv = gateway_inside.command_to_ask(address, DOOR_INSIDE, path)
-        return gateway_inside.read_answer(address, *await self._exec(gateway, argv))
+        return gateway_inside.read_answer(address, *await self.in_container(gateway, argv))
 
     def address_on_private(self, container: Container) -> str | None:
         """The container's address on the network that gateway and front ends share; None: it is not on it."""
@@ -140,36 +139,42 @@ class Running:
         here = networks.get(f"{self.settings.compose_project_name}_private") or {}
         return here.get("IPAddress") or None
 
+    async def addresses_of(self, name: str, container: Container) -> list[str]:
+        """What the name resolves to inside the container; empty where it does not, or can't be asked."""
+        code, printed = await self.in_container(container, ["getent", "ahostsv4", name])
+        return sorted({line.split()[0] for line in printed.splitlines() if line}) if code == 0 else []
+
+    async def strangers_called(self, name: str, but: Container) -> list[Container]:
+        """The containers, but for one, that answer to the name on the network of the front ends."""
+        engine = await self.engine()
+        network = f"{self.settings.compose_project_name}_private"
+        there = await asyncio.to_thread(engine.containers.list, filters={"network": network})
+
+        def answers(container: Container) -> bool:
+            here = container.attrs["NetworkSettings"]["Networks"].get(network) or {}
+            return name in (here.get("Aliases") or ()) and container.id != but.id
+
+        return [container for container in there if answers(container)]
+
     async def secret(self, container: Container, name: str) -> str:
         """A secret of the container's, as it reads it itself.
 
         Raises:
             LookupError: it has none of that name.
         """
-        code, printed = await self._exec(container, ["cat", f"{_SECRETS}/{name}"])
+        code, printed = await self.in_container(container, ["cat", f"{_SECRETS}/{name}"])
         if code != 0:
             raise LookupError(f"the secret {name} can't be read: {printed[-200:]}")
         return printed.strip()
 
-    async def asked_by_open_webui(self, container: Container) -> list[str]:
-        """The addresses of the model servers that Open WebUI asks, as its database has them.
-
-        Raises:
-            LookupError: it can't be read; the text says why.
-        """
-        code, printed = await self._exec(container, [_PYTHON_INSIDE, "-c", _STORED_CONNECTION])
-        if code != 0:
-            raise LookupError(f"Open WebUI's stored connection can't be read: {printed[-200:]}")
-        stored = dict(json.loads(printed))
-        return [str(url) for url in stored["openai.api_base_urls"]] if stored.get("openai.enable") else []
-
     async def listens(self, container: Container, port: int) -> bool:
         """Whether a process in the container listens on the TCP port, by the kernel's own table."""
-        _, printed = await self._exec(container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
+        _, printed = await self.in_container(container, ["cat", "/proc/net/tcp", "/proc/net/tcp6"])
         rows = [line.split() for line in printed.splitlines()]
         return any(len(row) > 3 and row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
-    async def _exec(self, container: Container, argv: list[str]) -> tuple[int, str]:
+    async def in_container(self, container: Container, argv: list[str]) -> tuple[int, str]:
+        """Run a program in the container, as its own user; the exit code, and what was printed."""
         code, output = await asyncio.to_thread(container.exec_run, argv)
         assert isinstance(output, bytes)  # noqa: S101  (no stream was asked for)
         return -1 if code is None else code, output.decode(errors="replace")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import httpx
 
+from stack.probes.crowd import Crowd
 from stack.probes.open_webui import User
 from stack.probes.report import Outcome
 
@@ -39,6 +40,7 @@ class Surroundings(Protocol):
     Attributes:
         http: for questions to the model server.
         door: the model server's address, without ``/v1``.
+        crowd: all who have the model answer.
         tokens: how long an answer may be, in tokens; None: as long as the page lets it.
     """
 
@@ -46,6 +48,8 @@ class Surroundings(Protocol):
     def http(self) -> httpx.AsyncClient: ...
     @property
     def door(self) -> str: ...
+    @property
+    def crowd(self) -> Crowd: ...
     @property
     def tokens(self) -> int | None: ...
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
+from stack.probes import causes, stream
+from stack.probes.crowd import came
+from stack.probes.refusals import meaning
 from stack.probes.report import Outcome, Speed, degraded, failed, ok
 
 CODES_OF_OUR_DOORS = {"relay-token-wrong", "relay-down", "foundry-not-running", "foundry-hangs"}
 CATALOG_SECONDS = 20.0  # offline, Foundry Local tries its catalog for 4 to 5 s, and longer on a busy machine
-STATUS_SECONDS = 6.0
+STATUS_SECONDS = 8.0  # the relay gives it five, and then knows whether others are served meanwhile
 TOKEN_SECONDS = 60.0
 MAX_TOKENS = 8
 NOT_FOR_CHAT = ("embed", "whisper", "rerank")
+OnText = Callable[[], None]
 VARIANT = re.compile(r"(-[a-z0-9]+-(cpu|gpu|npu)(-\d+)?)?(:\d+)?$", re.IGNORECASE)
 
 
@@ -72,9 +77,15 @@ def judge_status(answer: Answer) -> Outcome:
     """What the answer to ``GET /status`` says about Foundry Local and the doors before it."""
     if is_foundry_status(answer):
         return ok("Foundry Local answers its status")
-    if (code := _error_code(answer)) in CODES_OF_OUR_DOORS:
+    code = _error_code(answer)
+    if code == "busy":
+        return degraded(code, _error_message(answer))
+    if code in CODES_OF_OUR_DOORS:
         return failed(str(code), _error_message(answer))
-    return failed("unknown", f"instead of Foundry Local's status there came {answer.in_short}")
+    seen = f"instead of Foundry Local's status there came {answer.in_short}"
+    if answer.status >= 500 or answer.status == 429 or _is_of_our_doors(answer):
+        return failed("unknown", seen)
+    return replace(failed("foundry-port-taken-by-other", seen), fix=causes.OTHER_THAN_FOUNDRY)
 
 
 async def model_state(http: httpx.AsyncClient, base: str, wanted: str, device: str = "auto") -> Outcome:
@@ -141,14 +152,20 @@ def device_of(model_id: str) -> str:
     return variant[2].lower() if variant and variant[2] else "unknown device"
 
 
-async def some_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome:
+async def some_token(http: httpx.AsyncClient, base: str, model: str, on_text: OnText | None = None) -> Outcome:
     """Like `first_token`, with a second question after an empty answer: a small model may have nothing to say once."""
-    token = await first_token(http, base, model)
-    return await first_token(http, base, model) if token.cause == "empty-answer" else token
+    token = await first_token(http, base, model, on_text)
+    return await first_token(http, base, model, on_text) if token.cause == "empty-answer" else token
 
 
-async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome:  # noqa: PLR0911  (one each)
-    """Ask the server itself for a few tokens, as a stream read to its end."""
+async def first_token(  # noqa: PLR0911  (one each)
+    http: httpx.AsyncClient, base: str, model: str, on_text: OnText | None = None
+) -> Outcome:
+    """Ask the server itself for a few tokens, as a stream read to its end.
+
+    Args:
+        on_text: called when the first text comes.
+    """
     question = {
         "model": model,
         "messages": [{"role": "user", "content": "Say only: OK"}],
@@ -158,26 +175,36 @@ async def first_token(http: httpx.AsyncClient, base: str, model: str) -> Outcome
     started = time.monotonic()
     first: float | None = None
     last, tokens = started, 0
-    limits = httpx.Timeout(TOKEN_SECONDS, connect=5.0)
+    reading = stream.Reading()
+    limits = httpx.Timeout(5.0, read=None)  # a comment now and then would keep that one waiting for ever
+    loop = asyncio.get_running_loop()
     try:
-        async with http.stream("POST", f"{base}/v1/chat/completions", json=question, timeout=limits) as response:
+        async with (
+            asyncio.timeout(TOKEN_SECONDS) as limit,
+            http.stream("POST", f"{base}/v1/chat/completions", json=question, timeout=limits) as response,
+        ):
             if response.status_code != 200:
                 await response.aread()
                 return _judge_refusal(Answer.of(response))
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                await response.aread()
+                whole = Answer.of(response)
+                return stream.judge_whole(whole.in_short, whole.json)
             async for event in _events(response):
-                if event == "[DONE]":
-                    if first is None:
-                        return failed("empty-answer", "the stream ended properly without any text")
+                if wrong := reading.wrong_at_end() if event == stream.END else reading.take(event):
+                    return wrong
+                if event == stream.END:
+                    first = last if first is None else first
                     rate = (tokens - 1) / (last - first) if last > first else None
                     seconds = first - started
-                    return ok(f"first token after {seconds:.2f} s", Speed(seconds, rate))
-                delta = _delta(event)
-                if delta is None:
-                    return failed("stream-error-event", event[:200])
-                if delta:
-                    last, tokens = time.monotonic(), tokens + 1
-                    first = first or last
-    except httpx.ReadTimeout:
+                    return came(f"first token after {seconds:.2f} s", Speed(seconds, rate))
+                if reading.pieces > tokens:
+                    last, tokens = time.monotonic(), reading.pieces
+                    limit.reschedule(loop.time() + TOKEN_SECONDS)
+                    if first is None:
+                        first = last
+                        on_text() if on_text else None
+    except TimeoutError:
         return failed("foundry-hangs", f"no token for {TOKEN_SECONDS:.0f} s")
     except (httpx.RemoteProtocolError, httpx.ReadError) as cut:
         return failed("stream-cut", f"{type(cut).__name__} {cut}".strip())
@@ -188,9 +215,9 @@ def _judge_refusal(answer: Answer) -> Outcome:
     code, message = _error_code(answer), _error_message(answer)
     if code in CODES_OF_OUR_DOORS:
         return failed(str(code), message)
-    if answer.status == 400 and "not loaded" in message.lower():
-        return failed("model-not-loaded", message)
-    if answer.status == 404:
+    if answer.status in (400, 413, 500) and (cause := meaning(message)):
+        return failed(cause, message)
+    if answer.status == 404 and "model" in message.lower() and _error(answer):
         return failed("model-unknown", message, models="one that is loaded")
     return failed("unknown", answer.in_short)
 
@@ -205,17 +232,6 @@ async def _events(response: httpx.Response) -> AsyncIterator[str]:
             yield line.removeprefix("data:").strip()
 
 
-def _delta(event: str) -> str | None:
-    """The text in a chunk, perhaps empty; None when the event is no chunk but an error."""
-    try:
-        chunk = json.loads(event)
-    except ValueError:
-        return None
-    if not isinstance(chunk, dict) or "error" in chunk or "choices" not in chunk:
-        return None
-    return "".join((choice.get("delta") or {}).get("content") or "" for choice in chunk["choices"])
-
-
 def _ids(answer: Answer) -> list[str] | Outcome:
     found = answer.json
     entries = found.get("data") if isinstance(found, dict) else found
@@ -224,6 +240,11 @@ def _ids(answer: Answer) -> list[str] | Outcome:
     if (code := _error_code(answer)) in CODES_OF_OUR_DOORS:
         return failed(str(code), _error_message(answer))
     return failed("unknown", f"instead of a list of models there came {answer.in_short}")
+
+
+def _is_of_our_doors(answer: Answer) -> bool:
+    error = _error(answer)
+    return isinstance(error, dict) and error.get("type") == "stack_error"
 
 
 def _error_code(answer: Answer) -> str | None:

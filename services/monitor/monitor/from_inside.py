@@ -11,8 +11,9 @@ import httpx
 
 from monitor.knobs import Knobs
 from stack.probes import webgpu
+from stack.probes.crowd import LATELY_SECONDS, Crowd
 from stack.probes.open_webui import User
-from stack.probes.report import Outcome, failed, ok
+from stack.probes.report import Outcome, degraded, failed, ok
 from stack.probes.surroundings import CHAINLIT, GATEWAY, OPEN_WEBUI, WEBGPU_STATIC, Page
 from stack.probes.upstream import foundry_status, loaded_model
 
@@ -42,6 +43,7 @@ class Inside:
         self._gateway = gateway
         self._password = password
         self._token: str | None = None
+        self.crowd = Crowd(http, lambda: self.door)
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -78,6 +80,8 @@ class Inside:
         status = await foundry_status(self._http, self.door)
         if status.cause not in (None, "unknown"):
             return status
+        if isinstance(strange, httpx.TimeoutException) and await self.crowd.are_served(within=LATELY_SECONDS):
+            return degraded("busy", f"{asked}: no answer in time, while others got text of theirs")
         return failed("unknown", f"{asked}: {type(strange).__name__} {strange}".strip())
 
     async def way_of_the_pages(self) -> Outcome:

@@ -20,9 +20,8 @@ from stack.probes import answer, inside, way
 from stack.probes.report import Layer, Outcome, Report, Status, failed, ok
 from stack.probes.schedule import Question, ask_all
 from stack.probes.surroundings import CHAINLIT, GATEWAY, HOST, OPEN_WEBUI, WEBGPU_STATIC
-from stack.probes.upstream import STATUS_SECONDS, foundry_status, model_state
+from stack.probes.upstream import foundry_status, model_state
 
-UNDER_WAY = "X-Answers-Under-Way"  # said by the relay (scripts/stack/parts/relay/headers.py)
 PATIENCE = 5  # so many intervals long a good answer counts while users wait; then it is asked for all the same
 ANSWER_LIMIT = 300.0  # seconds; the questions themselves have shorter ones that say what hangs
 
@@ -49,7 +48,8 @@ class Watch:
         started_at, started = datetime.now(UTC), time.monotonic()
         if self._around is None:
             self._around = Inside(self._knobs, httpx.AsyncClient(trust_env=False))
-        waiting = await users_waiting(self._around)
+        seen = await self._around.crowd.look()
+        waiting = seen.others if seen else 0
         if waiting:
             self.metrics.skipped()
         checks = await ask_all(self._questions(self._around, waiting))
@@ -102,15 +102,6 @@ class Watch:
             return None
         evidence = f"not asked now, while {waiting} others wait for an answer; {age:.0f} s ago: {outcome.evidence}"
         return replace(outcome, evidence=evidence)
-
-
-async def users_waiting(around: Inside) -> int:
-    """How many answers the model is giving others just now, as far as the relay says so; it has none of ours."""
-    try:
-        status = await around.http.get(f"{around.door}/status", timeout=STATUS_SECONDS)
-        return int(status.headers.get(UNDER_WAY, "0"))
-    except (httpx.HTTPError, ValueError):
-        return 0
 
 
 async def _gateway_answers(around: Inside) -> Outcome:

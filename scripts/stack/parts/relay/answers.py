@@ -70,6 +70,15 @@ def hangs(where: str, seconds: float) -> Refusal:
     )
 
 
+def busy(where: str, seconds: float, served: int) -> Refusal:
+    """What listens at ``where`` did not answer in ``seconds``, while ``served`` others got text of it."""
+    return Refusal(
+        503,
+        "busy",
+        f"Foundry Local at {where} gave no answer in {seconds:.0f} s, and was answering {served} others. Try it later.",
+    )
+
+
 def failed() -> Refusal:
     """The relay itself has a defect."""
     return Refusal(500, "unknown", "The relay failed. Its log says more: `.state/<project>/relay.log`.")

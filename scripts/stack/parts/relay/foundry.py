@@ -30,9 +30,14 @@ def client(silence_seconds: float) -> aiohttp.ClientSession:
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds),
+        timeout=patience(silence_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         auto_decompress=False,
         trust_env=False,
     )
+
+
+def patience(silence_seconds: float) -> aiohttp.ClientTimeout:
+    """Of one request: it may take for ever, if only something keeps coming."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds)

@@ -7,7 +7,6 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from stack.parts.relay.rules import TOKEN_HEADER
 
 VIA = "1.1 foundry-stack-relay"
-UNDER_WAY = "X-Answers-Under-Way"  # with GET /status: how many are waited for; the monitor lets those go first
 HOP_BY_HOP = frozenset(
     {
         "connection",

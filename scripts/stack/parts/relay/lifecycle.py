@@ -64,7 +64,7 @@ def stop(settings: Settings) -> bool:
     stopped = running is not None and state.stop_process(running.pid, running.started, STOP_SECONDS)
     for process in psutil.process_iter():  # one whose `up` was killed before it had signed in
         try:
-            if _is_relay_of(settings, process.cmdline()):
+            if is_relay_of(settings, process.cmdline()):
                 stopped = state.stop_process(process.pid, process.create_time(), STOP_SECONDS) or stopped
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -105,7 +105,8 @@ def code_version() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _is_relay_of(settings: Settings, argv: Sequence[str]) -> bool:
+def is_relay_of(settings: Settings, argv: Sequence[str]) -> bool:
+    """Whether a process that was started so is this project's relay."""
     return MODULE in argv and str(_state_file(settings)) in argv
 
 

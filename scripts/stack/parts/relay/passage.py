@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import struct
+import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,11 +17,15 @@ from yarl import URL
 
 from stack.parts.relay import answers, headers, rules
 from stack.parts.relay.access_log import CLIENT_LEFT, Entry
-from stack.parts.relay.foundry import CONNECT_SECONDS
+from stack.parts.relay.foundry import CONNECT_SECONDS, patience
 from stack.parts.relay.rules import Asked, Door, Refusal
 from stack.parts.relay.watched_file import WatchedFile
+from stack.tools import under_way
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+STATUS = "/status"
+STATUS_SECONDS = 5.0  # Foundry Local answers it at once, unless it hangs, or has its hands full
+COMMENT = b":"  # how a piece begins that only keeps the connection open
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Surroundings:
     silence_seconds: float
     under_way: set[Passage] = field(default_factory=set)
 
+    @property
+    def silent(self) -> list[float]:
+        """Of those that have had text, the seconds since the last."""
+        return [each.silent_seconds for each in self.under_way if each.silent_seconds is not None]
+
 
 class TooLargeError(Exception):
     """The body went over the limit while it was passed on."""
@@ -56,6 +66,13 @@ class Passage:
         self._id = _request_id(request)
         self._entry = Entry(self._id, request.remote or "", request.method, request.raw_path)
         self._too_large = False
+        self._pieces = 0
+        self._text_at: float | None = None
+
+    @property
+    def silent_seconds(self) -> float | None:
+        """Since the last text passed; None where none has yet. A stream's first piece only says that it begins."""
+        return None if self._text_at is None else time.monotonic() - self._text_at
 
     async def go(self) -> web.StreamResponse:
         """Answer the request and log it, however it ends."""
@@ -113,6 +130,8 @@ class Passage:
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         response = answers.error(refusal, self._id)
+        if self._asks_for_status:
+            response.headers.update(under_way.told(len(self._around.under_way), self._around.silent))
         self._ended(refusal.status, refusal.code)
         self._entry.sent = response.content_length or 0
         return response
@@ -133,15 +152,30 @@ class Passage:
                 headers=passed,
                 data=body,
                 allow_redirects=False,
+                timeout=patience(self._patience),
             )
         except aiohttp.ConnectionTimeoutError:
             return answers.hangs(where, CONNECT_SECONDS)
         except aiohttp.ServerTimeoutError:
-            return answers.hangs(where, self._around.silence_seconds)
+            return self._no_answer(where)
         except aiohttp.ClientConnectorError:
             return answers.not_running(where)
         except aiohttp.ClientError:
             return answers.too_large(self._around.body_limit) if self._too_large else answers.went_away(where)
+
+    def _no_answer(self, where: str) -> Refusal:
+        """It hangs, unless others have got text lately; not at the beginning only: it may have begun to hang then."""
+        served = sum(silent < self._patience / 2 for silent in self._around.silent)
+        return answers.busy(where, self._patience, served) if served else answers.hangs(where, self._patience)
+
+    @property
+    def _patience(self) -> float:
+        seconds = self._around.silence_seconds
+        return min(STATUS_SECONDS, seconds) if self._asks_for_status else seconds
+
+    @property
+    def _asks_for_status(self) -> bool:
+        return self._request.raw_path == STATUS
 
     async def _body(self) -> AsyncIterator[bytes]:
         if self._request.headers.get("Expect", "").lower() == "100-continue":
@@ -157,8 +191,8 @@ class Passage:
 
     async def _pass_back(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         passed = headers.for_client(answer.headers, self._id)
-        if self._request.raw_path == "/status":
-            passed[headers.UNDER_WAY] = str(len(self._around.under_way))
+        if self._asks_for_status:
+            passed.update(under_way.told(len(self._around.under_way), self._around.silent))
         if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
             passed.popall("Content-Length", None)
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)
@@ -172,6 +206,7 @@ class Passage:
             async for piece in answer.content.iter_any():
                 await response.write(piece)
                 self._entry.sent += len(piece)
+                self._note(piece)
         except (aiohttp.ClientError, TimeoutError):
             if self._client_is_gone:
                 self._ended(CLIENT_LEFT, "client-left")
@@ -179,6 +214,11 @@ class Passage:
                 self._entry.cause = "stream-cut"
                 self._break_off(end_shows_it=counted or chunked)
         return response
+
+    def _note(self, piece: bytes) -> None:
+        if not piece.startswith(COMMENT):
+            self._pieces += 1
+            self._text_at = time.monotonic() if self._pieces > 1 else None
 
     @property
     def _client_is_gone(self) -> bool:
