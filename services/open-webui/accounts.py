@@ -17,7 +17,7 @@ async def make_first_admin(password: str) -> None:
 
 
 async def keep(email: str, name: str, password: str) -> None:
-    """Make an account that the stack itself asks its questions with, or give it its password back."""
+    """Make an account that the stack itself asks its questions with, or give it its password and its role back."""
     from open_webui.models.auths import Auths  # noqa: PLC0415
     from open_webui.models.users import Users  # noqa: PLC0415
     from open_webui.utils.auth import get_password_hash, verify_password  # noqa: PLC0415
@@ -27,6 +27,8 @@ async def keep(email: str, name: str, password: str) -> None:
         hashed = await get_password_hash(password)
         await Auths.insert_new_auth(email=email, password=hashed, name=name, role="user")
         return
+    if user.role == "pending":
+        await Users.update_user_role_by_id(user.id, "user")
     auth = await Auths.get_auth_by_id(user.id)
     if auth and not await verify_password(password, auth.password):
         await Auths.update_user_password_by_id(user.id, await get_password_hash(password))

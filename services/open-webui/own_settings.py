@@ -100,6 +100,7 @@ def stored(knobs: Knobs, metadata_now: Mapping[str, Any]) -> dict[str, Any]:
         "openai.api_keys": [knobs.api_key],
         "openai.api_configs": {"0": {"enable": True, "connection_type": "local"}},
         "ollama.enable": False,
+        "ui.enable_login_form": True,  # there is no other way in
         "task.title.enable": knobs.extras,
         "task.tags.enable": knobs.extras,
         "task.follow_up.enable": knobs.extras,

@@ -85,7 +85,7 @@ async def test_too_long_a_prompt_is_said_in_numbers(server: ModelServer) -> None
     text, problem = await read(await answer_from(server.url))
     assert text == ""
     assert problem
-    assert problem.cause == "prompt-too-long"
+    assert problem.cause == "context-too-long"
     assert all(number in problem.what for number in ("8007", "1024", "8192"))
     assert "cc:108" not in problem.markdown
 
@@ -126,7 +126,7 @@ async def test_gateway_and_relay_are_understood(server: ModelServer, code: str) 
         (
             "400 Bad Request",
             "request requires 9 total tokens, which exceeds the model's maximum context length",
-            "prompt-too-long",
+            "context-too-long",
         ),
         ("401 Unauthorized", "Incorrect API key", "api-key-refused"),
         ("429 Too Many Requests", "slow down", "busy"),

@@ -43,7 +43,8 @@ def test_other_metadata_is_kept() -> None:
 def test_no_preference_is_stored_at_each_start() -> None:
     stored = own_settings.stored(Knobs("http://m/v1", "k", False, ""), {})
     namespaces = {key.partition(".")[0] for key in stored}
-    assert namespaces == {"openai", "ollama", "task", "models"}
+    assert namespaces == {"openai", "ollama", "task", "models", "ui"}
+    assert {key for key in stored if key.startswith("ui.")} == {"ui.enable_login_form"}
 
 
 def test_no_secret_is_in_the_environment_that_others_see() -> None:

@@ -35,15 +35,20 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     ("status", "body", "cause"),
     [
         (200, '{"endpoints": ["http://127.0.0.1:1"], "modelCachePath": "/x", "pid": 1}', None),
-        (200, "<!doctype html><title>Welcome</title>", "unknown"),
-        (200, '{"status": "ok"}', "unknown"),
+        (200, "<!doctype html><title>Welcome</title>", "foundry-port-taken-by-other"),
+        (200, '{"status": "ok"}', "foundry-port-taken-by-other"),
+        (404, '{"error": {"message": "no such page"}}', "foundry-port-taken-by-other"),
+        (401, "who are you?", "foundry-port-taken-by-other"),
+        (302, "", "foundry-port-taken-by-other"),
+        (403, '{"error": {"code": "not-allowed", "message": "m", "type": "stack_error"}}', "unknown"),
+        (429, "slow down", "unknown"),
         (503, '{"error": {"code": "relay-down", "message": "m", "type": "stack_error"}}', "relay-down"),
         (401, '{"error": {"code": "relay-token-wrong", "message": "m", "type": "stack_error"}}', "relay-token-wrong"),
         (503, '{"error": {"code": "foundry-not-running", "message": "m"}}', "foundry-not-running"),
         (504, '{"error": {"code": "foundry-hangs", "message": "m"}}', "foundry-hangs"),
         (500, '{"error": {"code": "made-up", "message": "m"}}', "unknown"),
         (503, '{"error": "just text"}', "unknown"),
-        (200, "[]", "unknown"),
+        (200, "[]", "foundry-port-taken-by-other"),
     ],
 )
 def test_status(status: int, body: str, cause: str | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import httpx
 from socketio.exceptions import SocketIOError
 
-from stack.probes import chat, open_webui
+from stack.probes import causes, chat, open_webui
 from stack.probes.chat import Conversation, judge
 from stack.probes.crowd import Asking
 from stack.probes.report import Outcome, Status, degraded, failed, ok
@@ -55,26 +55,38 @@ async def open_webui_answers(around: Surroundings) -> Outcome:
 
     async def converse(on_text: OnText) -> Conversation | Outcome:
         async with page.client() as http:
-            try:
-                user = await around.open_webui_user(http)
-            except open_webui.SignInRefusedError as refused:
-                return failed("sign-in-refused", str(refused))
-            except open_webui.LockedOutError as too_often:
-                return failed("webui-locked-out", str(too_often), seconds=str(too_often.seconds))
-            if isinstance(user, Outcome):
-                return user
-            model = await around.model_to_ask(around.http, around.door)
-            if isinstance(model, Outcome):
-                return model
-            if await open_webui.sign_in_is_hidden(http):
-                return failed("webui-sign-in-hidden", "the page shows nothing to sign in with")
-            chosen = await user.offered_as(model)
-            if chosen is None:
-                offered = ", ".join((await user.models())[:5]) or "none at all"
-                return failed("webui-model-missing", f"Open WebUI does not offer {model}; it offers {offered}")
-            return await open_webui.converse(user, chosen, max_tokens=around.tokens, on_text=on_text)
+            chosen = await _user_and_model(around, http)
+            if isinstance(chosen, Outcome):
+                return chosen
+            user, model = chosen
+            return await open_webui.converse(user, model, max_tokens=around.tokens, on_text=on_text)
 
-    return await _answers(around, FrontEnd(OPEN_WEBUI, page, converse))
+    outcome = await _answers(around, FrontEnd(OPEN_WEBUI, page, converse))
+    return replace(outcome, fix=causes.CONTEXT_IN_OPEN_WEBUI) if outcome.cause == "context-too-long" else outcome
+
+
+async def _user_and_model(around: Surroundings, http: httpx.AsyncClient) -> tuple[open_webui.User, str] | Outcome:
+    """Who asks Open WebUI, and what is chosen there to be answered by the model; or what stands in the way."""
+    try:
+        user = await around.open_webui_user(http)
+    except open_webui.SignInRefusedError as refused:
+        return failed("sign-in-refused", str(refused))
+    except open_webui.LockedOutError as too_often:
+        return failed("webui-locked-out", str(too_often), seconds=str(too_often.seconds))
+    if isinstance(user, Outcome):
+        return user
+    if await open_webui.sign_in_is_hidden(http):
+        return failed("webui-sign-in-hidden", "the page shows nothing to sign in with")
+    model = await around.model_to_ask(around.http, around.door)
+    chosen = await _chosen(user, model) if isinstance(model, str) else model
+    return (user, chosen) if isinstance(chosen, str) else chosen
+
+
+async def _chosen(user: open_webui.User, model: str) -> str | Outcome:
+    if chosen := await user.offered_as(model):
+        return chosen
+    offered = ", ".join((await user.models())[:5]) or "none at all"
+    return failed("webui-model-missing", f"Open WebUI does not offer {model}; it offers {offered}")
 
 
 async def demo_answers(around: Surroundings) -> Outcome:
@@ -138,7 +150,7 @@ async def _answers(around: Surroundings, front_end: FrontEnd) -> Outcome:
     outcome = await _once(around, front_end)
     if outcome.cause == "empty-answer":
         outcome = await _once(around, front_end)
-    return replace(outcome, names=around.names(front_end.service) | outcome.names)
+    return replace(outcome, names=around.names(front_end.service) | {"models": "one that is loaded"} | outcome.names)
 
 
 async def _once(around: Surroundings, front_end: FrontEnd) -> Outcome:
@@ -169,9 +181,23 @@ async def _why_no_question_is_taken(around: Surroundings, service: str, asked: s
         there = await page_is_there(around, service)
     except httpx.HTTPError as strange:
         return failed("unknown", f"{around.page(service).url}: {type(strange).__name__}: {strange}; {asked}")
+    if there.status is Status.OK and service == CHAINLIT and await _wants_a_sign_in(around):
+        return failed(
+            "chainlit-auth-misconfigured", f"the page wants a sign-in, which this stack has none for; {asked}"
+        )
     if there.status is Status.OK:
         return failed("unknown", f"the page answers, but takes no question: {asked}")
     return replace(there, evidence=f"{there.evidence}; {asked}") if there.cause == "unknown" else there
+
+
+async def _wants_a_sign_in(around: Surroundings) -> bool:
+    """Whether the chat's page shows a sign-in instead of the chat, as it asks itself when it is opened."""
+    try:
+        async with around.page(CHAINLIT).client() as http:
+            found = Answer.of(await http.get("/auth/config", timeout=HEALTH_SECONDS)).json
+    except httpx.HTTPError:
+        return False
+    return isinstance(found, dict) and found.get("requireLogin") is True
 
 
 async def _second_opinion(around: Surroundings, said: str) -> Outcome:

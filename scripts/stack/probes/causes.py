@@ -12,6 +12,16 @@ OTHER_THAN_FOUNDRY = (
     f"python3 scripts/foundry.py status\n# end what answers at that address, or correct FOUNDRY_URL in .env; then: {UP}"
 )
 """For foundry-port-taken-by-other, where it is not the relay's port that is taken, but the one that it leads to."""
+CONTEXT_IN_OPEN_WEBUI = (
+    "python3 scripts/passwords.py show\n# sign in to Open WebUI as its administrator; in the settings, under Models, "
+    "set a lower max_tokens and a shorter system prompt for the model, and in the parameters for all models"
+)
+"""For context-too-long, where Open WebUI makes the question so."""
+
+CONTEXT_OF_MODEL = (
+    f"python3 scripts/foundry.py status\n# the model takes less than a short question: choose another MODEL; then: {UP}"
+)
+"""For context-too-long, where the model is asked directly."""
 
 
 @dataclass(frozen=True)
@@ -269,9 +279,15 @@ _CAUSES = (
         f"docker restart {{gateway}} {{container}}; {UP}",
     ),
     Cause(
+        "chainlit-auth-misconfigured",
+        "The chat's page wants a sign-in, or does not come at all.",
+        "The page is there and says that nobody may chat without a sign-in; this stack's chat has none.",
+        f"docker rm --force {{container}}; {UP}\n# if it stays so, take the CHAINLIT_* settings out of its environment",
+    ),
+    Cause(
         "sign-in-refused",
         "Open WebUI says that e-mail or password is wrong.",
-        "The page answers, but does not let the probe's own account in; a restart gives that its password and role back.",
+        "The page answers, but does not let the probe's own account in, or do anything; a restart makes that good.",
         "docker restart {container}",
     ),
     Cause(
@@ -283,7 +299,7 @@ _CAUSES = (
     Cause(
         "webui-connection-changed",
         "Open WebUI shows no model, or says that it can't connect.",
-        "All else is well, but the connection that Open WebUI has stored leads elsewhere, is switched off, or passes on "
+        "All else is well, but the connection that Open WebUI has stored leads elsewhere, is switched off, or has "
         "other models only; a restart puts it right.",
         "docker restart {container}",
     ),

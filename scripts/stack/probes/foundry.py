@@ -1,4 +1,4 @@
-"""Layer foundry: the relay's port, Foundry Local behind it, and the same as the gateway sees it."""
+"""Layer foundry: Foundry Local behind the relay's port (see `door`), and the same as the gateway sees it."""
 
 from __future__ import annotations
 
@@ -6,59 +6,56 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 
+from stack.parts import state
+from stack.probes import causes
+from stack.probes.door import TAKEN, VIA_RELAY, get, too_open
+from stack.probes.listeners import owner
 from stack.probes.network import existing, gateway_listens
-from stack.probes.report import Outcome, Status, degraded, failed, ok
+from stack.probes.report import Outcome, Status, failed
 from stack.probes.running import Running
 from stack.probes.surroundings import GATEWAY
-from stack.probes.upstream import STATUS_SECONDS, Answer, foundry_status, is_foundry_status, judge_status
+from stack.probes.upstream import Answer, foundry_status, judge_status
 from stack.probes.way import VIA_GATEWAY
 from stack.tools.text import one_line
-
-VIA_RELAY = "foundry-stack-relay"
-EVERYWHERE = ("0.0.0.0", "::", "*")  # noqa: S104  (read, not listened on)
-
-
-async def door_is_ours(running: Running) -> Outcome:  # noqa: PLR0911  (one each)
-    """What listens on the host's port is this stack's relay, or the Foundry Local that it leads to."""
-    port = running.settings.foundry_port
-    names = {"port": str(port)}
-    relay = running.relay
-    here = f"127.0.0.1:{port}"
-    try:
-        answer = await _get(running, f"{running.door}/")
-    except httpx.ConnectError:
-        return await _nobody_listens(running)
-    except httpx.TimeoutException:
-        if await _foundry_itself_answers(running):
-            return failed("relay-down", f"{here} takes the connection and does not answer; Foundry Local itself does")
-        if relay and here in relay.listen:
-            return failed("relay-down", f"the relay (process {relay.pid}) does not answer on {here}")
-        return failed("foundry-hangs", f"{here} takes the connection and does not answer")
-    except httpx.RemoteProtocolError as strange:
-        return failed("foundry-port-taken-by-other", f"{here} does not speak HTTP: {strange}{_owner(port)}", **names)
-    except httpx.HTTPError as strange:
-        return failed("unknown", f"{here}: {type(strange).__name__}: {strange}")
-    if VIA_RELAY in answer.via:
-        if relay and here in relay.listen:
-            return ok(f"relay, process {relay.pid}, listens on {', '.join(relay.listen)}")
-        return failed(
-            "foundry-port-taken-by-other", f"another project's relay answers on {here}{_owner(port)}", **names
-        )
-    status = await _get(running, f"{running.door}/status")
-    if is_foundry_status(status):
-        return _foundry_without_relay(running, port)
-    return failed("foundry-port-taken-by-other", f"on {here} answers {answer.in_short}{_owner(port)}", **names)
 
 
 async def foundry_answers(running: Running) -> Outcome:
     """Foundry Local answers its status through the door on the host; the body is the proof."""
     outcome = await foundry_status(running.http, running.door)
-    if outcome.status is Status.OK and (url := running.foundry_file.get("url")):
+    url = running.foundry_file.get("url")
+    if outcome.status is Status.OK and url:
         whose = "started by up" if running.foundry_file.get("owned") else "the user's own"
-        return _not_too_open(replace(outcome, evidence=f"Foundry Local at {url}, {whose}"), urlsplit(url).port)
+        return too_open(replace(outcome, evidence=f"Foundry Local at {url}, {whose}"), url)
+    if outcome.cause in (TAKEN, "foundry-not-running") and url:
+        return await _who_is_there(running, url, outcome)
     return outcome
+
+
+async def _who_is_there(running: Running, url: str, outcome: Outcome) -> Outcome:
+    """Where Foundry Local should be is nobody, or somebody else; which of the two, the relay can't always know."""
+    port = urlsplit(url).port or 80
+    if outcome.cause == "foundry-not-running":
+        try:
+            await get(running, f"{url}/status")
+            return outcome
+        except (httpx.ConnectError, httpx.TimeoutException):
+            return outcome
+        except httpx.HTTPError as strange:
+            evidence = f"what listens at {url} does not answer as HTTP does: {type(strange).__name__} {strange}"
+            outcome = failed(TAKEN, evidence.strip())
+    if running.foundry_file.get("owned"):
+        return _of_our_own(running, outcome)
+    return replace(outcome, evidence=f"{outcome.evidence}{owner(port)}", fix=causes.OTHER_THAN_FOUNDRY)
+
+
+def _of_our_own(running: Running, strange: Outcome) -> Outcome:
+    """The Foundry Local that `up` started has ended, and its port is another's now; or it has lost its wits."""
+    known = running.foundry_file
+    if state.is_alive(int(known.get("pid") or 0), float(known.get("started") or 0)):
+        return failed("unknown", f"Foundry Local runs (process {known['pid']}), but {strange.evidence}")
+    evidence = f"the Foundry Local that `up` started is gone, and another program has its port: {strange.evidence}"
+    return failed("foundry-not-running", evidence)
 
 
 async def gateway_reaches_foundry(running: Running) -> Outcome:
@@ -108,65 +105,9 @@ async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
             return failed("host-name-missing", f"{tried}: the name does not resolve in the gateway", **names)
         case "silent":
             return failed("route-blocked", f"{tried}: no answer; the relay listens on {listen}", **names)
+    leads_to = await running.addresses_of("host.docker.internal", gateway) if gateway else []
+    if for_containers and leads_to and host not in leads_to:
+        evidence = f"in the gateway host.docker.internal is {', '.join(leads_to)}; the relay listens on {listen}"
+        return failed("host-name-wrong", evidence, container=names["gateway"], **names)
     evidence = f"{tried}: connects, yet the status does not come through the gateway; the relay listens on {listen}"
     return failed("unknown", evidence, **names)
-
-
-async def _nobody_listens(running: Running) -> Outcome:
-    here = f"127.0.0.1:{running.settings.foundry_port}"
-    known = running.foundry_file
-    if not known:
-        return failed("foundry-not-running", f"nothing listens on {here}: `up` has not run yet, or `down` has since")
-    if not known.get("owned") and urlsplit(str(known.get("url"))).port == running.settings.foundry_port:
-        return failed("foundry-not-running", f"the Foundry Local that was found on {here} is gone")
-    return failed("relay-down", f"{here} refuses the connection")
-
-
-async def _foundry_itself_answers(running: Running) -> bool:
-    url = running.foundry_file.get("url")
-    if not url or urlsplit(url).port == running.settings.foundry_port:
-        return False
-    try:
-        return is_foundry_status(await _get(running, f"{url}/status"))
-    except httpx.HTTPError:
-        return False
-
-
-def _foundry_without_relay(running: Running, port: int) -> Outcome:
-    relay = running.relay
-    for_containers = f"; relay for the containers on {', '.join(relay.listen)}" if relay else ""
-    return _not_too_open(ok(f"Foundry Local itself listens on 127.0.0.1:{port}{for_containers}"), port)
-
-
-def _not_too_open(fine: Outcome, port: int | None) -> Outcome:
-    if port and (address := next((found for found, _ in _listeners(port) if found in EVERYWHERE), None)):
-        evidence = f"{fine.evidence}; it listens on {address}, so for everyone on the network"
-        return degraded("foundry-on-all-interfaces", evidence, port=str(port))
-    return fine
-
-
-def _owner(port: int) -> str:
-    """Who listens on the port, as far as this user may know it, as the end of a sentence."""
-    for _, pid in _listeners(port):
-        try:
-            return f" ({psutil.Process(pid).name()}, process {pid})" if pid else ""
-        except psutil.Error:
-            return ""
-    return ""
-
-
-def _listeners(port: int) -> list[tuple[str, int | None]]:
-    """The addresses, and processes where they may be known, that listen on the TCP port."""
-    try:
-        found = psutil.net_connections(kind="tcp")
-    except psutil.Error:  # macOS tells only root
-        return []
-    return [
-        (str(each.laddr[0]), each.pid)
-        for each in found
-        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr[1] == port
-    ]
-
-
-async def _get(running: Running, url: str) -> Answer:
-    return Answer.of(await running.http.get(url, timeout=STATUS_SECONDS))

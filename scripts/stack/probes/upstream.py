@@ -189,10 +189,10 @@ async def first_token(  # noqa: PLR0911  (one each)
             if not response.headers.get("content-type", "").startswith("text/event-stream"):
                 await response.aread()
                 whole = Answer.of(response)
-                return stream.judge_whole(whole.in_short, whole.json)
+                return _of_the_model_itself(stream.judge_whole(whole.in_short, whole.json))
             async for event in _events(response):
                 if wrong := reading.wrong_at_end() if event == stream.END else reading.take(event):
-                    return wrong
+                    return _of_the_model_itself(wrong)
                 if event == stream.END:
                     first = last if first is None else first
                     rate = (tokens - 1) / (last - first) if last > first else None
@@ -211,12 +211,17 @@ async def first_token(  # noqa: PLR0911  (one each)
     return failed("stream-cut", "the stream ended without [DONE]")
 
 
+def _of_the_model_itself(wrong: Outcome) -> Outcome:
+    """No page's setting can make a short question too long that is asked without any."""
+    return replace(wrong, fix=causes.CONTEXT_OF_MODEL) if wrong.cause == "context-too-long" else wrong
+
+
 def _judge_refusal(answer: Answer) -> Outcome:
     code, message = _error_code(answer), _error_message(answer)
     if code in CODES_OF_OUR_DOORS:
         return failed(str(code), message)
     if answer.status in (400, 413, 500) and (cause := meaning(message)):
-        return failed(cause, message)
+        return _of_the_model_itself(failed(cause, message))
     if answer.status == 404 and "model" in message.lower() and _error(answer):
         return failed("model-unknown", message, models="one that is loaded")
     return failed("unknown", answer.in_short)

@@ -72,7 +72,7 @@ class Answer:
                     for choice in chunk.choices[:1]:  # none in a usage chunk
                         finish_reason = choice.finish_reason or finish_reason
                         if choice.delta.content:
-                            empty = False
+                            empty = empty and not choice.delta.content.strip()
                             yield choice.delta.content
         except openai.APIConnectionError as gone:
             raise stream_cut() from gone

@@ -178,7 +178,7 @@ def _too_long(message: str, model: str | None) -> Problem:
         _, prompt, answer, limit = numbers.groups()
         what += f" It has {prompt} tokens, {answer} are kept free for the answer, and the model takes {limit} in all."
     return Problem(
-        "prompt-too-long",
+        "context-too-long",
         what,
         "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.",
     )

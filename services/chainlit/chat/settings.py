@@ -5,10 +5,17 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chat.problems import Problem
+
+
+def _as_header(value: str) -> str:
+    """A key that no HTTP header can hold would look like a server that can't be understood."""
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("it holds a character that can't be sent, such as a letter with an accent or a line break")
+    return value
 
 
 class Settings(BaseSettings):
@@ -19,7 +26,7 @@ class Settings(BaseSettings):
     base_url: str | None = None
     """Where the model server is, with or without `/v1`; None: look for Foundry Local on this machine."""
 
-    api_key: str = "not-needed"
+    api_key: Annotated[str, AfterValidator(_as_header)] = "not-needed"
     """Foundry Local wants none, other OpenAI-compatible servers may."""
 
     model: str = "auto"
@@ -52,6 +59,6 @@ def load() -> Settings:
         name = str(first["loc"][0]).upper()
         raise Problem(
             "bad-setting",
-            f"The setting `{name}` can't be used: {first['msg']}.",
+            f"The setting `{name}` can't be used: {first['msg'].removeprefix('Value error, ')}.",
             f"Correct `{name}` (in `.env` for the stack) and start the chat app again: `python3 scripts/up.py`.",
         ) from invalid
