@@ -6,21 +6,28 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from docker.models.containers import Container
 
+from stack.parts.containers import SERVICE_LABEL
 from stack.parts.development import sources_of
-from stack.probes.report import Outcome, degraded, failed, ok
+from stack.probes import nginx_said, out_of_memory
+from stack.probes.as_configured import image_is_current, not_too_open
+from stack.probes.report import Outcome, Status, degraded, failed, ok
+from stack.probes.room import volume_can_be_written, volume_is_mounted_read_only, why_not_stored
 from stack.probes.running import Running
-from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT
+from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT, OPEN_WEBUI
 from stack.tools.text import one_line
 
 START_SECONDS = 15.0  # how long a container may still be starting while we look
 POLL_SECONDS = 0.25
 NEVER = 1  # the year in which the engine says that a container started that has not
 EARLY_SECONDS = 0.5  # the engine notes the start only after it: what is said at once is in the log before that
+LAST_WORDS_SECONDS = 3.0  # before its end, where the container has been started again since
+LAST_LINES = 8
 
 _PORT_TAKEN = re.compile(r"Bind for [\d.]+:(\d+) failed|listen tcp4? [\d.]+:(\d+): bind")
 
@@ -37,8 +44,13 @@ async def service_runs(running: Running, service: str) -> Outcome:
             )
         outcome = judge(container.attrs, gateway=running.name_of(GATEWAY))
         if outcome.cause != "container-starting" or time.monotonic() > deadline:
-            return await _with_last_words(container, outcome)
+            break
         await asyncio.sleep(POLL_SECONDS)
+    if outcome.status is Status.FAILED:
+        return volume_is_mounted_read_only(container) or await _with_last_words(container, outcome)
+    if outcome.status is Status.DEGRADED:
+        return outcome
+    return await _as_it_should_be(running, container, service, outcome)
 
 
 async def init_ended_well(running: Running) -> Outcome:
@@ -69,23 +81,30 @@ def judge(attributes: Mapping[str, Any], gateway: str = "") -> Outcome:  # noqa:
         if taken := _PORT_TAKEN.search(now.get("Error") or ""):
             return failed("port-taken", one_line(now["Error"], 200), port=taken[1] or taken[2])
         if now.get("OOMKilled"):
-            return failed("container-oom-killed", f"out of memory, {_ended(now)}", **names)
+            return failed("container-oom-killed", f"{status}: out of memory, {_ended(now)}", **names)
         if status == "restarting":
             return failed(
                 "container-restarting", f"restarted {attributes['RestartCount']} times, {_ended(now)}", **names
             )
         return failed("container-stopped", f"{status}, {_ended(now)}", **names)
+    # Of a container that runs the engine tells how it ended before: that is over once somebody started it by hand, and
+    # then the engine counts its restarts from 0 again.
+    by_itself = attributes["RestartCount"] > 0 or out_of_memory.kills(attributes) is None
+    went_out_of_memory = now.get("OOMKilled") and by_itself
     match health.get("Status"):
         case "unhealthy":
             last = (health.get("Log") or [{}])[-1].get("Output", "")
             return failed("container-unhealthy", f"its health check says: {one_line(last, 160) or 'nothing'}", **names)
+        case "starting" if went_out_of_memory:
+            evidence = f"out of memory, restarted {attributes['RestartCount']} times, now starting"
+            return failed("container-oom-killed", evidence, **names)
         case "starting" if attributes["RestartCount"] > 1:
             return failed(
                 "container-restarting", f"restarted {attributes['RestartCount']} times, now starting", **names
             )
         case "starting":
             return failed("container-starting", "its health check has not answered yet", **names)
-    if now.get("OOMKilled"):
+    if went_out_of_memory or out_of_memory.kills(attributes):
         return degraded("container-oom-killed", "runs, but a process in it was ended for lack of memory", **names)
     sources = sources_of(attributes)
     mode = f"; development mode: from {sources}" if sources else ""
@@ -97,12 +116,40 @@ def _ended(now: Mapping[str, Any]) -> str:
     return f"exit code {now['ExitCode']} at {now['FinishedAt'][:19]}Z{said}"
 
 
+async def _as_it_should_be(running: Running, container: Container, service: str, fine: Outcome) -> Outcome:
+    """A container that is well can still be an old one, open to others, or unable to store anything."""
+    names = {"container": str(container.name), "gateway": running.name_of(GATEWAY)}
+    if service == OPEN_WEBUI:
+        stored = await volume_can_be_written(running, container)
+        if stored.status is not Status.OK:
+            return stored
+        fine = replace(fine, evidence=f"{fine.evidence}; {stored.evidence}")
+    too_open = not_too_open(container.attrs, **names)
+    if too_open.status is not Status.OK:
+        return too_open
+    engine = await running.engine()
+    image = await asyncio.to_thread(image_is_current, engine, container, running.settings.image_tag, names)
+    return image if image.status is not Status.OK else fine
+
+
 async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
-    """Add the log's last line since the last start where a container ended by itself: it mostly says why."""
-    started = datetime.fromisoformat(container.attrs["State"]["StartedAt"])
+    """Add the log's last line where a container ended by itself: it mostly says why, and nginx says it exactly."""
+    now = container.attrs["State"]
+    started, ended = (datetime.fromisoformat(now[when]) for when in ("StartedAt", "FinishedAt"))
     if outcome.cause not in ("container-stopped", "container-restarting", "init-failed") or started.year == NEVER:
         return outcome
-    log: bytes = await asyncio.to_thread(container.logs, tail=1, since=started.timestamp() - EARLY_SECONDS)
-    last = one_line(log.decode(errors="replace"), 160)
+    since = started.timestamp() - EARLY_SECONDS
+    if ended.year > NEVER and ended < started:  # it runs again for a moment, and says nothing yet
+        since = min(since, ended.timestamp() - LAST_WORDS_SECONDS)
+    log: bytes = await asyncio.to_thread(container.logs, tail=LAST_LINES, since=since)
+    said = log.decode(errors="replace").strip()
+    if container.labels.get(SERVICE_LABEL) == GATEWAY and (now["ExitCode"] != 0 or now["Status"] == "running"):
+        if why := nginx_said.rejected(said):
+            return failed("gateway-config-rejected", f"nginx does not start: {one_line(why, 200)}", **outcome.names)
+        if name := nginx_said.name_not_found(said):
+            return failed("host-name-missing", f"nginx does not start: it can't find {name}", **outcome.names)
+    last = one_line(said.splitlines()[-1], 160) if said else ""
+    if container.labels.get(SERVICE_LABEL) == OPEN_WEBUI and (why := why_not_stored(said)):
+        return failed(why, f"{outcome.evidence}; last in its log: {last}", **outcome.names)
     evidence = f"{outcome.evidence}; last in its log: {last}" if last else outcome.evidence
-    return Outcome(outcome.status, outcome.cause, evidence, outcome.names)
+    return replace(outcome, evidence=evidence)

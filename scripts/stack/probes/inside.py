@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import sys
 import time
@@ -23,7 +24,8 @@ def look(url: str) -> dict[str, Any]:
     Returns:
         ``failed_at`` is ``name``, ``connect``, ``answer`` or None; ``error`` says why, ``errno`` is its number or None;
         ``addresses`` are what the name resolves to, ``connect_seconds`` the time to connect; of the answer there are
-        ``status``, ``via``, ``type`` and the ``body``'s first 4 kB.
+        ``status``, ``via``, ``type`` and the ``body``'s first 4 kB. ``proxy`` is what a program that honours the usual
+        environment variables would ask instead, or None; and ``through_proxy`` how that turns out.
     """
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or 80
@@ -49,7 +51,27 @@ def look(url: str) -> dict[str, Any]:
     except (OSError, http.client.HTTPException) as error:
         seen.update(failed_at=step, error=f"{type(error).__name__}: {error}", errno=getattr(error, "errno", None))
         seen["timed_out"] = isinstance(error, TimeoutError)
-    return seen
+    return seen | by_proxy(url)
+
+
+def by_proxy(url: str) -> dict[str, Any]:
+    """What becomes of the question where the environment sends it to a proxy."""
+    nobody: dict[str, Any] = {"proxy": None, "through_proxy": None}
+    if not any(name.lower() == "http_proxy" for name in os.environ):
+        return nobody
+    from urllib import request  # noqa: PLC0415  (takes longer than all the rest)
+
+    proxy = request.getproxies().get("http")
+    if not proxy or request.proxy_bypass(urlsplit(url).hostname or ""):
+        return nobody
+    try:
+        with request.build_opener(request.ProxyHandler({"http": proxy})).open(url, timeout=CONNECT_SECONDS) as answer:
+            came = f"{answer.status} via {answer.headers.get('Via', 'nobody')}"
+    except request.HTTPError as answer:
+        came = f"{answer.code} via {answer.headers.get('Via', 'nobody')}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        came = f"{type(error).__name__}: {error}"
+    return {"proxy": proxy, "through_proxy": came}
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def client(timeout: float = 60) -> docker.DockerClient:
         engine = docker.from_env(timeout=int(timeout))
         engine.ping()
     except (DockerException, OSError) as unreachable:  # OSError: what the HTTP client below the SDK raises
-        if "DOCKER_HOST" not in os.environ and SOCKET.exists() and not os.access(SOCKET, os.R_OK | os.W_OK):
+        if _is_for_want_of_permission(unreachable):
             raise StackError(
                 "You have no right to use Docker: its socket is for root and the group `docker`.",
                 fix="sudo usermod -aG docker $USER   (then log out and in), or run the command with sudo.",
@@ -43,6 +43,15 @@ def client(timeout: float = 60) -> docker.DockerClient:
             exit_code=2,
         ) from unreachable
     return engine
+
+
+def _is_for_want_of_permission(error: BaseException | None) -> bool:
+    """Whether a refusal by the file system is among what led to the error; the SDK wraps it several times."""
+    while error is not None:
+        if isinstance(error, PermissionError) or any(isinstance(each, PermissionError) for each in error.args):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def chosen_by_user() -> str | None:
