@@ -63,14 +63,22 @@ class FakeFoundry:
     Args:
         port: 0 for any free one.
         tokens: the answer, in pieces.
+        host: the address to listen on.
         gated: every SSE chunk after the headers waits for `let_go()`; so a test knows what can't have been sent yet.
     """
 
-    def __init__(self, port: int = 0, tokens: Sequence[str] = ("The", " capital", " is", " Paris", ".")) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        tokens: Sequence[str] = ("The", " capital", " is", " Paris", "."),
+        host: str = "127.0.0.1",
+    ) -> None:
         self.port = port
+        self.host = host
         self.tokens = list(tokens)
         self.habit: Habit = "answers"
         self.gated = False
+        self.seconds_a_chunk = 0.0
         self.requests: list[Received] = []
         self.connections = 0
         self._gate = asyncio.Semaphore(0)
@@ -79,7 +87,7 @@ class FakeFoundry:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -93,7 +101,8 @@ class FakeFoundry:
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}"
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104  (read, not listened on)
+        return f"http://{host}:{self.port}"
 
     def let_go(self, chunks: int = 1) -> None:
         """Let this many gated chunks out."""
@@ -171,7 +180,7 @@ class FakeFoundry:
         for number, event in enumerate(self._events(received)):
             if self.gated:
                 await self._pass_gate(received)
-            if received.client_left.is_set():
+            if await _left_within(received, self.seconds_a_chunk):
                 return False
             writer.write(_chunk(event))
             await writer.drain()
@@ -220,6 +229,13 @@ async def _read_request(reader: asyncio.StreamReader, begin: bytes) -> Received:
             await reader.readline()
         await reader.readline()
     return received
+
+
+async def _left_within(received: Received, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        if seconds:
+            await asyncio.wait_for(received.client_left.wait(), seconds)
+    return received.client_left.is_set()
 
 
 async def _watch(reader: asyncio.StreamReader, received: Received) -> bytes:

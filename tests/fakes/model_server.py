@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from fakes.foundry import MODEL, FakeFoundry, Received, _choice, _event, _json
+from fakes.foundry import MODEL, FakeFoundry, Received, _choice, _event, _json, _left_within
 
 Refusal = tuple[str, dict[str, Any]]
 """Status line and JSON body."""
@@ -16,8 +16,8 @@ Refusal = tuple[str, dict[str, Any]]
 class ModelServer(FakeFoundry):
     """Set the attributes, then ask it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        super().__init__(host=host)
         self.models = [MODEL]
         self.loaded: list[str] | None = None
         """None: all of `models`."""
@@ -33,6 +33,9 @@ class ModelServer(FakeFoundry):
         """None: the stream ends properly, but the answer in it does not."""
         self.endless = False
         """Goes on until the client leaves."""
+        self.seconds_to_first_token = 0.0
+        self.silent_on: set[str] = set()
+        """Paths whose requests, from now on, are taken and get no answer."""
 
     @property
     def completions(self) -> list[Received]:
@@ -42,6 +45,11 @@ class ModelServer(FakeFoundry):
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         chat = received.target == "/v1/chat/completions"
         reply: bytes | None = None
+        if received.target in self.silent_on:
+            await received.client_left.wait()
+            return False
+        if chat and await _left_within(received, self.seconds_to_first_token):
+            return False
         if refusal := self.refuses or (self.chat_refuses if chat else None):
             reply = _json(refusal[1], refusal[0])
         elif received.target == "/models/loaded":

@@ -72,9 +72,9 @@ class RelayProcess:
 
 
 @contextlib.contextmanager
-def running_relay(folder: Path, *options: str) -> Iterator[RelayProcess]:
-    """Run `python -m stack.parts.relay.server` with its files in ``folder``."""
-    port = free_port()
+def running_relay(folder: Path, *options: str, port: int = 0) -> Iterator[RelayProcess]:
+    """Run `python -m stack.parts.relay.server` with its files in ``folder``; on a free port where none is given."""
+    port = port or free_port()
     state.write_text(folder / "relay-token", TOKEN + "\n")
     argv = [sys.executable, "-m", "stack.parts.relay.server"]
     argv += ["--listen", f"127.0.0.1:{port}", "--listen", f"127.0.0.2:{port}"]

@@ -23,7 +23,7 @@ from stack.parts import foundry
 from stack.parts.containers import of_project
 from stack.parts.relay import lifecycle as relay
 from stack.parts.state import read_json, write_text
-from stack.settings import Settings
+from stack.settings import ROOT, Settings
 from stack.tools.process import run
 from stack.tools.progress import silent
 
@@ -79,6 +79,21 @@ class Links:
         finally:
             network.connect(container, aliases=aliases)
 
+    def move(self, service: str) -> None:
+        """The container leaves the private network and comes back with another address; nobody has the old one."""
+        network = self.engine.networks.get(f"{self.settings.compose_project_name}_private")
+        before = self._address_on(network.name, service)
+        another = self.engine.containers.create(self.container("webgpu-static").image, network=network.name)
+        try:
+            with self.off_the_private_network(service):
+                another.start()  # it and the service each get the lowest address that is free
+                another.reload()
+                if another.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"] != before:
+                    another.stop(timeout=0)
+        finally:
+            another.remove(force=True)
+        assert self._address_on(network.name, service) != before
+
     @contextmanager
     def firewall_in(self, service: str, *rule: str) -> Iterator[None]:
         """A rule in the container's own packet filter; needs root."""
@@ -90,15 +105,21 @@ class Links:
             run([*inside, "-D", *rule])
 
     @contextmanager
-    def file_is(self, service: str, name: str, content: bytes) -> Iterator[None]:
-        """A file of the container's, whose root is read-only, and its gzip have another content; needs root."""
+    def file_is(self, service: str, name: str, content: bytes | None) -> Iterator[None]:
+        """Files of the container's, whose root is read-only, have another content; needs root.
+
+        Args:
+            name: all that have it, as find knows names.
+            content: None: nobody can read them.
+        """
         process = str(self.container(service).attrs["State"]["Pid"])
         inside = ["nsenter", "--mount", "--pid", "--target", process]  # mount and umount read /proc/self
         found = run([*inside, "find", "/", "-xdev", "-path", name]).out.split()
         assert found
         other = "/tmp/another"
         written = run(
-            [*inside, "sh", "-c", f"base64 -d >{other}; chmod 444 {other}"], stdin=b64encode(content).decode()
+            [*inside, "sh", "-c", f"base64 -d >{other}; chmod {'000' if content is None else '444'} {other}"],
+            stdin=b64encode(content or b"").decode(),
         )
         assert written.code == 0, written.err
         with ExitStack() as undo:
@@ -107,6 +128,29 @@ class Links:
                 assert laid.code == 0, laid.err
                 undo.callback(run, [*inside, "umount", "--lazy", file])  # it may still be on its way to somebody
             yield
+
+    @contextmanager
+    def demo_served_with(self, *replaced: tuple[str, str]) -> Iterator[None]:
+        """The nginx of the demo reads a configuration in which each first text stands as the second; needs root."""
+        text = (ROOT / "services" / "webgpu-static" / "nginx.conf").read_text(encoding="utf-8")
+        for old, new in replaced:
+            assert old in text
+            text = text.replace(old, new)
+        try:
+            with self.file_is("webgpu-static", "/etc/nginx/nginx.conf", text.encode()):
+                self._read_configuration_anew("webgpu-static")
+                yield
+        finally:
+            self._read_configuration_anew("webgpu-static")
+
+    def _read_configuration_anew(self, service: str) -> None:
+        """Have its nginx do so, and wait until it has; one that was restarted since has done so already."""
+        container = self.container(service)
+        master = container.exec_run(["cat", "/tmp/nginx.pid"]).output.decode().strip()
+        workers = container.exec_run(["sh", "-c", f"cat /proc/{master}/task/*/children"]).output.split()
+        assert container.exec_run(["sh", "-c", f"kill -HUP {master}"]).exit_code == 0
+        still = " || ".join(f"test -e /proc/{worker.decode()}" for worker in workers)
+        wait_until(lambda: container.exec_run(["sh", "-c", still]).exit_code != 0)
 
     @contextmanager
     def open_webui_token_is(self, token: str | None) -> Iterator[None]:
@@ -228,6 +272,9 @@ class Links:
         found = read_json(self.settings.state / "foundry.json")
         assert found
         return found
+
+    def _address_on(self, network: str, service: str) -> str:
+        return str(self.container(service).attrs["NetworkSettings"]["Networks"][network]["IPAddress"])
 
     def _relay(self) -> relay.Relay:
         running = relay.status(self.settings)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-
 import httpx
 import pytest
 
@@ -91,20 +89,6 @@ async def test_the_front_end_is_named_alone(
 ) -> None:
     with break_it(links):
         await probed.fails(check, cause)
-
-
-@as_root
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(gzip.compress(b"another model"), id="another file"),
-        pytest.param(b"cut off in the mid", id="a broken one", marks=pytest.mark.full),
-    ],
-)
-async def test_a_damaged_file_of_the_demo(probed: Probed, links: Links, content: bytes) -> None:
-    with links.file_is("webgpu-static", "/site/*.onnx*", content):
-        broken = await probed.fails("answer.webgpu-static", "page-damaged")
-        assert ".onnx" in broken.evidence
 
 
 @pytest.mark.full

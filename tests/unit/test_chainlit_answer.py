@@ -10,9 +10,11 @@ import pytest
 from chat.answer import Answer
 from chat.problems import STACK_ERRORS, Problem
 from chat.server import find
-from chat.settings import Settings
+from chat.settings import Settings, load
 from fakes.foundry import Habit
 from fakes.model_server import ModelServer
+from fakes.odd_server import Event, OddServer, part
+from fakes.odd_server import answer as answer_of
 
 MODEL = "smollm2-135m-instruct-generic-cpu:1"
 
@@ -184,3 +186,36 @@ async def test_nobody_waits_for_anybody_else(server: ModelServer) -> None:
         assert (await read(await answer_from(other.url)))[1] is None
     assert not slow.done()
     slow.cancel()
+
+
+@pytest.mark.parametrize(
+    ("whole", "events", "cause"),
+    [
+        (answer_of("200 OK", '{"error": {"message": "out of memory"}}'), None, "stream-error-event"),
+        (answer_of("200 OK", '{"error": "exceeds the maximum context length"}'), None, "context-too-long"),
+        (answer_of("200 OK", "<h1>Welcome</h1>", "text/html"), None, "unknown"),
+        (None, (part("The"), "{{{ noise", part(" cat", "stop"), "[DONE]"), "unknown"),
+        (None, (part("The"), {"choices": None}), "unknown"),
+        (None, (part(" \n"), part(None, "stop"), "[DONE]"), "empty-answer"),
+    ],
+)
+async def test_what_is_no_answer_is_said_so(whole: bytes | None, events: tuple[Event, ...] | None, cause: str) -> None:
+    async with OddServer() as server:
+        server.whole, server.events = whole, events
+        _, problem = await read(await answer_from(server.url))
+    assert problem
+    assert problem.cause == cause
+    assert "chat app itself failed" not in problem.markdown
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "two\nlines", "bell\a"])
+def test_a_key_that_can_not_be_sent_is_named(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Else it looks like a server that answers nonsense."""
+    monkeypatch.setenv("API_KEY", key)
+    load.cache_clear()
+    with pytest.raises(Problem) as problem:
+        load()
+    load.cache_clear()
+    assert problem.value.cause == "bad-setting"
+    assert "`API_KEY`" in problem.value.markdown
+    assert key not in problem.value.markdown

@@ -50,3 +50,24 @@ def test_a_type_that_no_browser_runs(which: int) -> None:
     files = served()
     files[which] = replace(files[which], headers={**files[which].headers, "content-type": "text/plain"})
     assert judge(LISTED, files).cause == "page-headers-wrong"
+
+
+def compressed(each: Served, encoding: str, sha256: str) -> Served:
+    return replace(each, headers={**each.headers, "content-encoding": encoding}, sha256=sha256)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sha256", "cause"),
+    [
+        ("br", "b1", None),
+        ("gzip", "b2", None),
+        ("br", "b2", "page-damaged"),
+        ("br", "bb", "page-damaged"),
+        ("zstd", "b1", "page-damaged"),
+    ],
+)
+def test_what_browsers_get_is_compressed(encoding: str, sha256: str, cause: str | None) -> None:
+    files = served()
+    files[1] = compressed(files[1], encoding, sha256)
+    outcome = judge(LISTED, files, {"/app-1/main.js": {"br": "b1", "gzip": "b2"}})
+    assert outcome.cause == cause

@@ -33,12 +33,15 @@ def main() -> int:
     return guarded(_run)
 
 
-def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool, overlay: str | None = None) -> probes.Report:
+def bring_up(
+    settings: Settings, stages: Stages, *, assume_yes: bool, overlay: str | None = None, rebuild: str | None = None
+) -> probes.Report:
     """Make everything run and prove it with a generated token through every front end.
 
     Args:
         assume_yes: answer the questions about installing things with yes.
         overlay: a compose file on top of compose.yaml.
+        rebuild: a service whose image is built without anything that the builder has kept.
 
     Returns:
         The probe's report on the running stack.
@@ -61,7 +64,7 @@ def bring_up(settings: Settings, stages: Stages, *, assume_yes: bool, overlay: s
             bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
             settings = _with_build_inputs(settings, bases)
         with stages.stage("Images") as progress:
-            containers.build(settings, progress)
+            containers.build(settings, progress, anew=rebuild)
         with stages.stage("Secrets"):
             token_file = relay_token.fetch(settings, engine)
         with stages.stage("Foundry Local and its model") as progress:
@@ -78,6 +81,12 @@ def _run() -> int:
     parser = argparse.ArgumentParser(prog="up.py", description="Start the stack; installs what is missing.")
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--dev", action="store_true", help="run from the sources: save a file and see it")
+    parser.add_argument(
+        "--rebuild",
+        metavar="SERVICE",
+        choices=containers.BUILT,
+        help=f"build its image anew, from nothing: {', '.join(containers.BUILT)}",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser at the end")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args()
@@ -86,7 +95,7 @@ def _run() -> int:
     if arguments.dev:
         development.check_sources_are_readable()
     overlay = development.OVERLAY if arguments.dev else None
-    report = bring_up(settings, stages, assume_yes=arguments.yes, overlay=overlay)
+    report = bring_up(settings, stages, assume_yes=arguments.yes, overlay=overlay, rebuild=arguments.rebuild)
     stages.summary()
     show_report(report)
     page = f"http://localhost:{settings.chainlit_port}"

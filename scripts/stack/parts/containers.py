@@ -20,6 +20,7 @@ SERVICE_LABEL = "com.docker.compose.service"
 # stand in the images too, so whatever is run by hand from one carries them.
 OF_A_SERVICE = "com.docker.compose.oneoff=False"
 IMAGES = "localhost/foundry-stack"
+BUILT = ("init", "gateway", "chainlit", "open-webui", "webgpu-static", "monitor")  # the services, each from its image
 
 _BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)/(?P<steps>\d+)\] (?P<what>.+)")
 _PORT_TAKEN = re.compile(
@@ -27,8 +28,11 @@ _PORT_TAKEN = re.compile(
 )
 
 
-def build(settings: Settings, progress: Progress) -> None:
+def build(settings: Settings, progress: Progress, anew: str | None = None) -> None:
     """Build the images that are not up to date (seconds when nothing changed).
+
+    Args:
+        anew: a service whose image is built without anything that the builder has kept, as that may be damaged.
 
     Raises:
         StackError: ``image-build-failed`` with the end of the builder's output.
@@ -38,14 +42,15 @@ def build(settings: Settings, progress: Progress) -> None:
         if step := _BUILD_STEP.match(line):
             progress(f"{step['service']}: step {step['step']} of {step['steps']}: {step['what'][:60]}")
 
-    done = compose(["build"], project=ROOT, env=settings.as_environment, on_line=on_line)
-    if done.code != 0:
-        raise StackError(
-            f"An image could not be built. The builder's last words:\n{_tail(done)}",
-            fix="Where the network is behind a TLS-inspecting proxy, set BUILD_CA_BUNDLE in .env; then run `up` again: "
-            "what was built is kept.",
-            cause="image-build-failed",
-        )
+    for arguments in (*([["build", "--no-cache", anew]] if anew else ()), ["build"]):
+        done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
+        if done.code != 0:
+            raise StackError(
+                f"An image could not be built. The builder's last words:\n{_tail(done)}",
+                fix="Where the network is behind a TLS-inspecting proxy, set BUILD_CA_BUNDLE in .env; then run `up` "
+                "again: what was built is kept.",
+                cause="image-build-failed",
+            )
 
 
 def run_once(settings: Settings, client: DockerClient, service: str, timeout: float = 60) -> Container:

@@ -159,7 +159,7 @@ _CAUSES = (
     Cause(
         "host-name-missing",
         "The chat says that the model server can't be reached.",
-        "The gateway, which the name stands for, is not on the front ends' network, or a container can't resolve it.",
+        "The gateway does not have that name on the front ends' network, or it or a front end can't resolve it.",
         f"docker rm --force {{gateway}}; {UP}",
     ),
     Cause(
@@ -270,7 +270,7 @@ _CAUSES = (
         "page-damaged",
         "The demo does not load, or says that a file is missing or damaged.",
         "A file of the page does not come, or its hash is not the one that it had when the image was made.",
-        f"docker compose build --no-cache webgpu-static; {UP}",
+        f"{UP} --rebuild webgpu-static",
     ),
     Cause(
         "page-headers-wrong",
@@ -281,7 +281,8 @@ _CAUSES = (
     Cause(
         "chainlit-auth-misconfigured",
         "The chat's page wants a sign-in, or does not come at all.",
-        "The page is there and says that nobody may chat without a sign-in; this stack's chat has none.",
+        "The page says that nobody may chat without a sign-in, and this stack's chat has none; or the chat ends at its "
+        "start, because it has no secret for one.",
         f"docker rm --force {{container}}; {UP}\n# if it stays so, take the CHAINLIT_* settings out of its environment",
     ),
     Cause(

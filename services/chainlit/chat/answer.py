@@ -9,7 +9,7 @@ from time import monotonic
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
-from chat.problems import Problem, empty_answer, from_openai, stream_cut
+from chat.problems import Problem, empty_answer, from_openai, not_a_stream, stream_cut, unreadable
 from chat.server import Server
 from chat.settings import Settings
 
@@ -68,6 +68,9 @@ class Answer:
             raise from_openai(error, root=self._server.root, model=self._model) from error
         try:
             async with stream:
+                if "event-stream" not in stream.response.headers.get("content-type", ""):
+                    body = (await stream.response.aread()).decode(errors="replace")
+                    raise not_a_stream(body, root=self._server.root, model=self._model)
                 async for chunk in stream:
                     for choice in chunk.choices[:1]:  # none in a usage chunk
                         finish_reason = choice.finish_reason or finish_reason
@@ -78,6 +81,8 @@ class Answer:
             raise stream_cut() from gone
         except openai.OpenAIError as error:  # the server's own word in the stream, under status 200
             raise from_openai(error, root=self._server.root, model=self._model) from error
+        except (ValueError, TypeError, AttributeError) as noise:  # no JSON, or none of an answer
+            raise unreadable(self._server.root) from noise
         if finish_reason is None:
             raise stream_cut()
         if empty:

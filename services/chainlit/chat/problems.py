@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -119,11 +120,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
                 f"Send your message again; if it repeats, {PROBE} says what is wrong.",
             )
         case openai.APIError():
-            return Problem(
-                "stream-error-event",
-                f"The model broke off with an error: {_plain(error.message)}",
-                f"Send your message again; if it repeats, {PROBE} says what is wrong.",
-            )
+            return _broke_off(error.message)
         case _:
             return unexpected(error)
 
@@ -143,6 +140,25 @@ def not_a_model_server(root: str) -> Problem:
         "not-a-model-server",
         f"What answers at `{root}` is not an OpenAI-compatible server.",
         f"Set `BASE_URL` to the address of one, or free that port for Foundry Local and run {UP}.",
+    )
+
+
+def not_a_stream(body: str, *, root: str, model: str) -> Problem:
+    """A stream was asked for, and there came something whole, under status 200."""
+    try:
+        error = json.loads(body)["error"]
+        message = str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        return unreadable(root)
+    return _too_long(message, model) if CONTEXT_FULL.search(message) else _broke_off(message)
+
+
+def unreadable(root: str) -> Problem:
+    """What came is not what such a server sends."""
+    return Problem(
+        "unknown",
+        f"What the server at `{root}` sends can't be read as an answer.",
+        f"Send your message again; if it repeats, {PROBE} says what is wrong.",
     )
 
 
@@ -169,6 +185,14 @@ def unexpected(error: BaseException) -> Problem:
         "unknown",
         f"The chat app itself failed ({type(error).__name__}).",
         "Send your message again. The reason is in the log: `docker compose logs chainlit`.",
+    )
+
+
+def _broke_off(message: str) -> Problem:
+    return Problem(
+        "stream-error-event",
+        f"The model broke off with an error: {_plain(message)}",
+        f"Send your message again; if it repeats, {PROBE} says what is wrong.",
     )
 
 

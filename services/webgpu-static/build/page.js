@@ -1,6 +1,6 @@
 // Usage: node build/page.js SITE
 // Puts the page and the model into SITE/app-HASH/, and into SITE what has a fixed name: index.html, which leads there,
-// files.json, which lists every file with its hash, and healthz. The runtime must be in SITE already.
+// files.json, which lists every file with its hash, compressed.json with those of its compressed forms, and healthz. The runtime must be in SITE already.
 
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
@@ -43,4 +43,11 @@ const files = Object.fromEntries(
 writeFileSync(join(site, "files.json"), `${JSON.stringify(files, null, 1)}\n`);
 compressAll(site);
 compressAll(join(site, app));
+const compressed = Object.fromEntries(
+  Object.keys(files).map((path) => [
+    path,
+    { br: sha256(readFileSync(join(site, `${path}.br`))), gzip: sha256(readFileSync(join(site, `${path}.gz`))) },
+  ]),
+);
+writeFileSync(join(site, "compressed.json"), `${JSON.stringify(compressed, null, 1)}\n`);
 writeFileSync(join(site, "healthz"), `${JSON.stringify({ status: "ok", app, runtime })}\n`);

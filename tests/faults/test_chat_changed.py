@@ -1,0 +1,63 @@
+"""The chat was started with settings that do not fit, by another `.env` or a compose file of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from faults.ground import made_as, overridden
+from faults.links import Links
+from faults.named import Probed
+
+pytestmark = pytest.mark.full
+
+ANSWER = "answer.chainlit"
+LONG = "Be kind and brief, and say it in good words. " * 1000
+
+
+@pytest.fixture
+def as_it_was(links: Links) -> Iterator[None]:
+    yield
+    made_as(links, "chainlit")
+
+
+@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.parametrize(
+    ("knobs", "cause", "said"),
+    [
+        ({"MAX_TOKENS": "100000"}, "context-too-long", "100000 are kept free"),
+        ({"SYSTEM_PROMPT": LONG}, "context-too-long", "1024 are kept free"),
+        ({"TEMPERATURE": "9"}, "bad-setting", "TEMPERATURE"),
+        ({"API_KEY": "schlüssel"}, "bad-setting", "API_KEY"),
+        ({"MODEL": "gpt-9"}, "model-unknown", "gpt-9"),
+    ],
+    ids=["MAX_TOKENS", "SYSTEM_PROMPT", "TEMPERATURE", "API_KEY", "MODEL"],
+)
+async def test_a_setting(probed: Probed, links: Links, knobs: dict[str, str], cause: str, said: str) -> None:
+    made_as(links, "chainlit", env=knobs)
+    broken = await probed.fails(ANSWER, cause)
+    assert said in broken.evidence
+
+
+async def test_any_key_that_can_be_sent_will_do(probed: Probed, links: Links, as_it_was: None) -> None:
+    """The gateway brings the relay's token itself."""
+    made_as(links, "chainlit", env={"API_KEY": "sk-of-another-server"})
+    probed.something_happened()
+    await probed.is_green()
+
+
+async def test_a_sign_in_that_nobody_has(probed: Probed, links: Links) -> None:
+    own = """
+    environment:
+      CHAINLIT_CUSTOM_AUTH: "true"
+      CHAINLIT_AUTH_SECRET: "0123456789012345678901234567890123456789"
+    """
+    with overridden(links, "chainlit", own):
+        broken = await probed.fails(ANSWER, "chainlit-auth-misconfigured")
+        assert broken.fix
+
+
+async def test_a_sign_in_without_its_secret(probed: Probed, links: Links) -> None:
+    with overridden(links, "chainlit", 'environment: {CHAINLIT_CUSTOM_AUTH: "true"}'):
+        await probed.fails("container.chainlit", "chainlit-auth-misconfigured")
