@@ -10,10 +10,12 @@ import pytest
 
 from fakes.model_server import ModelServer
 from faults.links import AnotherProgram, Links
-from faults.named import SCHEMA, Break, Probed, as_root, asked, troubles
+from faults.named import SCHEMA, Break, Probed, as_root, asked, seen, troubles
 from stack.probes import Layer, Status
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
+
+AT_ONCE_SECONDS = 12.0  # a connection to nobody is given up after 15 s by the chat, and after minutes by Open WebUI
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,21 @@ async def test_the_broken_link_is_named_alone(
 ) -> None:
     with break_it(links):
         await probed.fails(check, cause)
+
+
+@pytest.mark.full
+async def test_a_gateway_that_came_back_at_another_address_is_asked_there_at_once(
+    links: Links, settings: Settings, probed: Probed
+) -> None:
+    await probed.is_green()
+    with links.stopped("monitor"):  # its questions would take the connections that lead nowhere
+        assert not troubles(await asked(settings, Layer.ANSWER))  # connections are as fresh as they can be
+        links.move("gateway")
+        started = time.monotonic()
+        report = await asked(settings, Layer.ANSWER)
+    assert not troubles(report), seen(report)
+    assert time.monotonic() - started < AT_ONCE_SECONDS
+    probed.something_happened()
 
 
 @pytest.mark.full

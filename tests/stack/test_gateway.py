@@ -145,6 +145,11 @@ def test_up_again_changes_nothing(spare: Spare) -> None:
     assert spare.service("gateway").id == before
 
 
+def test_no_front_end_can_keep_a_connection_that_may_lead_nowhere_next_time(spare: Spare) -> None:
+    answers = spare.send(*(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in ("/status", "/shutdown")))
+    assert [(answer.status, answer.header("connection")) for answer in answers] == [(200, ["close"]), (403, ["close"])]
+
+
 @pytest.mark.parametrize("call", ALLOWED)
 def test_inference_passes_as_it_was_asked(spare: Spare, call: str) -> None:
     (answer,) = spare.send(request(call))
