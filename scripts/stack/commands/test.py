@@ -7,8 +7,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from stack.commands.down import take_down
@@ -27,6 +28,7 @@ from stack.tools.errors import StackError
 from stack.tools.process import Ending, stream
 
 FOLDERS = ("unit", "stack", "faults", "browser")  # browser last: Playwright leaves an event loop that others trip over
+OWN_ARGUMENTS = (*FOLDERS, "all", "-h", "--help", "--yes", "--debug")
 EVERYDAY = ["-m", "not full"]
 TEST_PROJECT = "foundry-stack-test"
 AS_BY_CTRL_C = Ending(signal.SIGINT, 120.0)  # pytest then clears away what its fixtures made; not so when asked to end
@@ -38,13 +40,18 @@ def main() -> int:
 
 
 def _run() -> int:
-    parser = argparse.ArgumentParser(prog="test.py", description="Run the tests on a stack of their own.")
-    parser.add_argument(
-        "what", nargs="?", choices=[*FOLDERS, "all"], help="default: all folders without the long tests"
+    parser = argparse.ArgumentParser(
+        prog="test.py",
+        usage="%(prog)s [-h] [--yes] [--debug] [{" + ",".join(FOLDERS) + ",all}] [-- PYTEST'S ARGUMENTS]",
+        description="Run the tests on a stack of their own.",
+        epilog="Everything from the first argument on that is none of these goes to pytest, such as in: "
+        "test.py unit -k relay -x. After -- everything does.",
     )
+    parser.add_argument("what", nargs="?", help="default: all folders without the long tests")
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    arguments, for_pytest = parser.parse_known_args()
+    mine, for_pytest = split(sys.argv[1:])
+    arguments = parser.parse_args(mine)
     folders = FOLDERS if arguments.what in (None, "all") else (arguments.what,)
     selection = EVERYDAY if arguments.what is None else []
     if folders == ("unit",):
@@ -57,6 +64,16 @@ def _run() -> int:
         code = _pytest(folders, [*selection, *for_pytest], settings.as_environment)
     stages.summary()
     return code
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is for this command, and, from the first thing on that is not, what is for pytest."""
+    mine = list(takewhile(lambda each: each in OWN_ARGUMENTS, arguments))
+    rest = list(arguments[len(mine) :])
+    if rest[:1] == ["--"]:
+        return mine, rest[1:]
+    own_options = [each for each in rest if each in ("--yes", "--debug")]  # as before, these may come last
+    return [*mine, *own_options], [each for each in rest if each not in own_options]
 
 
 @contextmanager
