@@ -21,6 +21,7 @@ def switched_off(cause: str) -> Iterator[None]:
         if outcome.cause == cause:
             object.__setattr__(outcome, "status", Status.OK)
             object.__setattr__(outcome, "cause", None)
+            object.__setattr__(outcome, "fix", None)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Outcome, "__init__", make)

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from fakes.waiting import wait_until
 from faults.links import Links
@@ -92,12 +92,12 @@ def out_of_memory(it: Links, service: str, limit: str, *, started_again: bool) -
     """The container may have less memory than it needs, so the kernel ends it."""
     container = it.container(service)
     host = container.attrs["HostConfig"]
-    container.update(mem_limit=limit, memswap_limit=limit, restart_policy={"Name": "unless-stopped"})
-    if not started_again:
-        container.update(restart_policy={"Name": "no"})
-    with suppress(APIError):  # it may end before the engine has seen it start
-        container.restart(timeout=1)
+    container.stop(timeout=2)  # the limit can't be set below what is used
+    policy = "unless-stopped" if started_again else "no"
+    container.update(mem_limit=limit, memswap_limit=limit, restart_policy={"Name": policy})
     try:
+        with suppress(APIError):  # it may end before the engine has seen it start
+            container.start()
         if started_again:
             restarts(it, service, 3)
         else:
@@ -105,10 +105,12 @@ def out_of_memory(it: Links, service: str, limit: str, *, started_again: bool) -
         assert state(it, service)["OOMKilled"]
         yield
     finally:
-        container.update(
-            mem_limit=host["Memory"], memswap_limit=host["MemorySwap"], restart_policy=host["RestartPolicy"]
-        )
-        container.restart(timeout=1)
+        with suppress(NotFound):  # the fix makes another one
+            container.stop(timeout=2)
+            container.update(
+                mem_limit=host["Memory"], memswap_limit=host["MemorySwap"], restart_policy=host["RestartPolicy"]
+            )
+            container.start()
 
 
 @contextmanager

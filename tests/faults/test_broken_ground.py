@@ -63,7 +63,7 @@ def to_page(it: Links, *how: str) -> tuple[str, ...]:
         ),
         pytest.param(
             lambda it: ground.overridden(it, "gateway", "extra_hosts: !reset []"),
-            "container.gateway",
+            "foundry.from-gateway",
             "host-name-missing",
             id="gateway that does not know the host",
             marks=pytest.mark.full,

@@ -82,7 +82,7 @@ async def gateway_reaches_foundry(running: Running) -> Outcome:
     return replace(outcome, evidence=evidence, names=names)
 
 
-async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
+async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:  # noqa: PLR0911  (one each)
     """No status comes through the gateway, though the relay answers on the host's loopback: not listening, or blocked?
 
     A blocked way shows in two forms: a new connection fails, and one that was open already falls silent.
@@ -106,6 +106,9 @@ async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:
         case "silent":
             return failed("route-blocked", f"{tried}: no answer; the relay listens on {listen}", **names)
     leads_to = await running.addresses_of("host.docker.internal", gateway) if gateway else []
+    if gateway and leads_to == [running.address_on_private(gateway)]:
+        evidence = "the gateway does not know the host: there host.docker.internal is the gateway itself"
+        return failed("host-name-missing", evidence, **names)
     if for_containers and leads_to and host not in leads_to:
         evidence = f"in the gateway host.docker.internal is {', '.join(leads_to)}; the relay listens on {listen}"
         return failed("host-name-wrong", evidence, container=names["gateway"], **names)
