@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
+from fakes.listener import HERE, listener
 from stack.probes import gateway_inside
 from stack.probes.gateway_inside import command_to_ask, command_to_knock, read_answer, read_knock
 from stack.probes.way import judge
 from stack.tools.process import run
 
-HERE = "127.0.0.1"
+ASKED = b"GET /status HTTP/1.0\r\n"
 GATEWAY = (
     b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nVia: 1.1 foundry-stack-relay\r\n"
     b'Via: 1.1 foundry-stack-gateway\r\n\r\n{"error":\r\n\r\n{}}'
 )
-
-
-@contextmanager
-def listener(answer: bytes | None) -> Iterator[int]:
-    """Takes connections on loopback, reads what is asked, and gives each this answer; None: none, ever."""
-    with socket.create_server((HERE, 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    asked = b""
-                    while not asked.endswith(b"\r\n\r\n") and (part := connection.recv(4096)):  # bash sends it in lines
-                        asked += part
-                    if asked.startswith(b"GET /status HTTP/1.0\r\n"):
-                        connection.sendall(answer or b"")
-
-        if answer is not None:
-            threading.Thread(target=serve, daemon=True).start()
-        yield server.getsockname()[1]
 
 
 def ask(port: int, host: str = HERE) -> dict[str, object]:
@@ -50,7 +23,7 @@ def ask(port: int, host: str = HERE) -> dict[str, object]:
 
 
 def test_an_answer_is_read_whole() -> None:
-    with listener(GATEWAY) as port:
+    with listener(GATEWAY, to=ASKED) as port:
         seen = ask(port)
     assert seen["failed_at"] is None
     assert (seen["status"], seen["type"]) == (401, "application/json")
@@ -81,7 +54,7 @@ def test_it_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"220 mail.example ESMTP\r\n"])
 def test_it_speaks_no_http(answer: bytes) -> None:
-    with listener(answer) as port:
+    with listener(answer, to=ASKED) as port:
         seen = ask(port)
     assert (seen["failed_at"], seen["timed_out"]) == ("answer", False)
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 
+from fakes.listener import HERE, listener
 from stack.probes import inside
 from stack.probes.inside import look
 from stack.probes.way import judge
@@ -17,45 +13,24 @@ GATEWAY = b"HTTP/1.1 403 Forbidden\r\nVia: 1.1 foundry-stack-gateway\r\nContent-
 STRANGER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHello"
 
 
-@contextmanager
-def listener(answer: bytes | None) -> Iterator[str]:
-    """Takes connections on loopback and gives each this answer; None: none, ever."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    if connection.recv(4096):
-                        connection.sendall(answer or b"")
-
-        if answer is not None:
-            threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{port}/"
-
-
 def test_the_gateway_answers() -> None:
-    with listener(GATEWAY) as url:
-        seen = look(url)
+    with listener(GATEWAY) as port:
+        seen = look(f"http://{HERE}:{port}/")
     assert seen["failed_at"] is None
     assert judge(seen, ["127.0.0.1"]).cause is None
 
 
 def test_somebody_else_answers_in_its_place() -> None:
-    with listener(STRANGER) as url:
-        seen = look(url)
+    with listener(STRANGER) as port:
+        seen = look(f"http://{HERE}:{port}/")
     assert judge(seen, ["127.0.0.1"]).cause == "unknown"
     assert judge(seen, ["172.18.0.2"]).cause == "host-name-wrong"
 
 
 def test_nobody_listens() -> None:
-    with listener(None) as url:
+    with listener(None) as port:
         pass
-    seen = look(url)
+    seen = look(f"http://{HERE}:{port}/")
     assert seen["failed_at"] == "connect"
     assert judge(seen, ["127.0.0.1"]).cause == "connection-refused"
     assert judge(seen, ["172.18.0.2"]).cause == "host-name-wrong"
@@ -63,8 +38,8 @@ def test_nobody_listens() -> None:
 
 def test_it_listens_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inside, "ANSWER_SECONDS", 0.2)
-    with listener(None) as url:
-        seen = look(url)
+    with listener(None) as port:
+        seen = look(f"http://{HERE}:{port}/")
     assert (seen["failed_at"], seen["timed_out"]) == ("answer", True)
     assert judge(seen, []).cause == "gateway-down"
 
