@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
@@ -136,20 +137,23 @@ def _refuse_bad_lines() -> None:
     for binding in _lines_of_the_user():
         if binding.error:
             line = binding.original.string.strip()
-            raise StackError(
+            raise _bad_file(
                 f".env, line {binding.original.line}: can't be read: {_hide_value(line)!r}.",
                 fix="Write it as KEY=value, or start the line with # to make it a comment.",
-                cause="bad-env-file",
-                exit_code=2,
             )
-        key = (binding.key or "").upper()
-        if key not in knobs and (near := difflib.get_close_matches(key, knobs, n=1, cutoff=MISSPELT)):
-            raise StackError(
-                f".env, line {_line(binding)}: {binding.key}: there is no such knob. Did you mean {near[0]}?",
-                fix=f"Write {near[0]}; `.env.example` lists every knob. One of your own needs a name less like it.",
-                cause="bad-env-file",
-                exit_code=2,
+        if meant := _meant((binding.key or "").upper(), knobs):
+            raise _bad_file(
+                f".env, line {_line(binding)}: {binding.key}: there is no such knob. Did you mean {meant}?",
+                fix=f"Write {meant}; `.env.example` lists every knob. One of your own needs a name less like it.",
             )
+
+
+def _meant(key: str, knobs: Collection[str]) -> str | None:
+    """The knob that a key is a misspelling of."""
+    if key in knobs:
+        return None
+    swapped = {key[:at] + key[at + 1] + key[at] + key[at + 2 :] for at in range(len(key) - 1)}  # difflib: little alike
+    return next(iter(swapped & set(knobs) or difflib.get_close_matches(key, knobs, n=1, cutoff=MISSPELT)), None)
 
 
 def _refuse_a_port_twice(settings: Settings) -> None:
@@ -162,12 +166,14 @@ def _refuse_a_port_twice(settings: Settings) -> None:
 
 
 def _bad_value(key: str, reason: str) -> StackError:
-    return StackError(
+    return _bad_file(
         f"{_where(key)}: {key}: {reason}.",
         fix=f"Correct the value; `.env.example` explains {key} and shows its default.",
-        cause="bad-env-file",
-        exit_code=2,
     )
+
+
+def _bad_file(message: str, fix: str) -> StackError:
+    return StackError(message, fix=fix, cause="bad-env-file", exit_code=2)
 
 
 def _where(key: str) -> str:

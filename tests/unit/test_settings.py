@@ -57,6 +57,9 @@ def test_byte_order_mark_and_crlf_are_fine(write_env: WriteEnv) -> None:
         (b"OPEN_WEBUI_PORT=51211\n", ".env, line 1: OPEN_WEBUI_PORT: must be another port than FOUNDRY_PORT"),
         (b"# mine\n\nCHAINLT_PORT=9\n", ".env, line 3: CHAINLT_PORT: there is no such knob. Did you mean CHAINLIT_P"),
         (b"export GATEWAY_MEM=64m\n", "Did you mean GATEWAY_MEMORY?"),
+        (b"MODLE=phi-4\n", ".env, line 1: MODLE: there is no such knob. Did you mean MODEL?"),
+        (b"omdel=phi-4\n", "Did you mean MODEL?"),
+        (b"DEVIEC=cpu\n", "Did you mean DEVICE?"),
         (b"FOUNDRY_URL=localhost:5273\n", ".env, line 1: FOUNDRY_URL"),
         (b"COMPOSE_PROJECT_NAME=My Stack\n", ".env, line 1: COMPOSE_PROJECT_NAME"),
     ],
@@ -70,7 +73,9 @@ def test_a_mistake_is_named_by_line_and_key(write_env: WriteEnv, content: bytes,
 
 
 def test_a_key_of_the_users_own_passes(write_env: WriteEnv) -> None:
-    write_env(b"COMPOSE_FILE=a.yaml\nHTTP_PROXY=http://p:1\nDOCKER_HOST=unix:///x\nCHAINLIT_HOST=::1\nmodel=mine\n")
+    write_env(
+        b"COMPOSE_FILE=a.yaml\nCOMPOSE_PROFILES=x\nPATH=/bin\nMODEM=x\nDEVICES_DIR=x\nHTTP_PROXY=http://p:1\nDOCKER_HOST=unix:///x\nCHAINLIT_HOST=::1\nmodel=mine\n"
+    )
     assert load().model == "mine"
 
 
