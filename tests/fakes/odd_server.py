@@ -37,12 +37,18 @@ class OddServer(ModelServer):
         super().__init__()
         self.whole: bytes | None = None
         """The HTTP answer to a question."""
+        self.lists: bytes | None = None
+        """The HTTP answer to whoever asks for the models, known or loaded."""
         self.events: Sequence[Event] | None = None
         """The events of the stream: JSON, the text after ``data:``, or bytes as they are."""
         self.between_seconds = 0.0
         """How long each event but the first takes to come."""
 
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        if self.lists is not None and received.target in ("/v1/models", "/models/loaded"):
+            writer.write(self.lists)
+            await writer.drain()
+            return True
         if received.target != "/v1/chat/completions" or (self.whole is None and self.events is None):
             return await super()._answer(received, writer)
         if self.whole is not None:

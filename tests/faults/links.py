@@ -138,12 +138,12 @@ class Links:
             text = text.replace(old, new)
         try:
             with self.file_is("webgpu-static", "/etc/nginx/nginx.conf", text.encode()):
-                self._read_configuration_anew("webgpu-static")
+                self.read_configuration_anew("webgpu-static")
                 yield
         finally:
-            self._read_configuration_anew("webgpu-static")
+            self.read_configuration_anew("webgpu-static")
 
-    def _read_configuration_anew(self, service: str) -> None:
+    def read_configuration_anew(self, service: str) -> None:
         """Have its nginx do so, and wait until it has; one that was restarted since has done so already."""
         container = self.container(service)
         master = container.exec_run(["cat", "/tmp/nginx.pid"]).output.decode().strip()

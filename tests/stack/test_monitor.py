@@ -17,8 +17,9 @@ from docker.models.containers import Container
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 
-from fakes.open_webui import Person, completions
+from fakes.open_webui import Person, administrator, completions
 from fakes.waiting import wait_until
+from faults.administered import connections
 from faults.links import Links
 from stack.settings import ROOT, Settings
 
@@ -247,6 +248,37 @@ FAULTS = {
         "docker restart {project}-webgpu-static-1",
     ),
     "relay away": Fault(lambda it: it.relay_stopped(), "foundry.status", "relay-down", "python3 scripts/up.py"),
+    "another token": Fault(
+        lambda it: it.token_changed(),
+        "foundry.status",
+        "relay-token-wrong",
+        "docker restart {project}-gateway-1; python3 scripts/up.py",
+    ),
+    "foundry crashed": Fault(
+        lambda it: it.foundry_crashed(), "foundry.status", "foundry-not-running", "python3 scripts/up.py"
+    ),
+    "foundry frozen": Fault(
+        lambda it: it.foundry_frozen(),
+        "foundry.status",
+        "foundry-hangs",
+        "python3 scripts/foundry.py stop; python3 scripts/up.py",
+    ),
+    "model unloaded": Fault(
+        lambda it: it.model_unloaded(), "model.loaded", "model-not-loaded", "python3 scripts/up.py"
+    ),
+    "no model offered": Fault(
+        lambda it: connections(administrator(it.settings), enabled=False),
+        "answer.open-webui",
+        "webui-model-missing",
+        "docker restart {project}-open-webui-1; python3 scripts/passwords.py show\n# if it stays so, sign in to Open "
+        "WebUI as its administrator; in the settings, under Models, switch the model on and show it",
+    ),
+    "demo without a header": Fault(
+        lambda it: it.demo_served_with(("Cross-Origin-Opener-Policy same-origin", "Cross-Origin-Opener-Policy none")),
+        "answer.webgpu-static",
+        "page-headers-wrong",
+        "docker restart {project}-gateway-1 {project}-webgpu-static-1; python3 scripts/up.py",
+    ),
 }
 EVERYDAY = ("chat stopped", "relay away")
 

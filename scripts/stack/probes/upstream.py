@@ -241,7 +241,9 @@ def _ids(answer: Answer) -> list[str] | Outcome:
     found = answer.json
     entries = found.get("data") if isinstance(found, dict) else found
     if answer.status == 200 and isinstance(entries, list):
-        return [entry["id"] if isinstance(entry, dict) else str(entry) for entry in entries]
+        ids = [entry.get("id") if isinstance(entry, dict) else entry for entry in entries]
+        if all(isinstance(each, str) for each in ids):
+            return [str(each) for each in ids]
     if (code := _error_code(answer)) in CODES_OF_OUR_DOORS:
         return failed(str(code), _error_message(answer))
     return failed("unknown", f"instead of a list of models there came {answer.in_short}")
