@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import httpx
 import pytest
+from docker.models.containers import Container
 
 from stack.settings import Settings
 
@@ -73,3 +75,11 @@ def test_logos_and_favicon_are_ours(http: httpx.Client) -> None:
     assert "<title>Foundry Local" in dark.text
     assert light.text != dark.text
     assert "#2f5d50" in http.get("/favicon").text
+
+
+def test_the_image_carries_no_source_maps(container: Callable[[str], Container]) -> None:
+    chainlit = container("chainlit")
+    there = chainlit.exec_run(["find", "/opt/venv/lib", "-path", "*/chainlit/frontend/*", "-name", "index-*.js"])
+    assert there.output, "the page's script is elsewhere now"
+    maps = chainlit.exec_run(["find", "/opt/venv/lib", "-path", "*/chainlit/*", "-name", "*.map"])
+    assert (maps.exit_code, maps.output) == (0, b"")
