@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from stack.probes.open_webui import LOCKED_OUT_SECONDS, LockedOutError, SignInRefusedError, User
+from stack.probes.open_webui import LOCKED_OUT_SECONDS, LockedOutError, SignInRefusedError, User, sign_in_is_hidden
 from stack.probes.running import Running
 from stack.settings import load
 
@@ -59,3 +59,49 @@ def test_the_token_is_kept_for_the_next_probe_and_for_nobody_else(tmp_path: Path
     for damaged in ("", "[]", '{"token": 1}', '{"token": "a\\nb"}'):
         file.write_text(damaged)
         assert Running(settings, http).open_webui_token is None
+
+
+@pytest.mark.parametrize("how", ["signed_in", "still_signed_in"])
+async def test_an_account_that_waits_to_be_let_in_can_do_nothing(how: str) -> None:
+    async with page(httpx.Response(200, json={"token": "t", "role": "pending"})) as http:
+        with pytest.raises(SignInRefusedError, match="pending"):
+            await (User.signed_in(http, "a", "b") if how == "signed_in" else User.still_signed_in(http, "t"))
+
+
+def model(name: str, base: str | None = None, *, hidden: bool = False) -> dict[str, object]:
+    return {"id": name, "info": {"base_model_id": base, "meta": {"hidden": hidden}}}
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ([{"id": "other"}, {"id": "phi"}], "phi"),
+        ([model("mine", "phi"), model("phi")], "phi"),
+        ([model("phi", hidden=True), model("mine", "phi")], "mine"),
+        ([model("phi", hidden=True)], None),
+        ([model("mine", "phi", hidden=True), {"id": "other", "info": None}], None),
+        ([], None),
+    ],
+)
+async def test_what_to_choose_on_the_page(offered: list[dict[str, object]], chosen: str | None) -> None:
+    async with page(httpx.Response(200, json={"data": offered})) as http:
+        assert await User(http, "t").offered_as("phi") == chosen
+
+
+@pytest.mark.parametrize(
+    ("features", "providers", "hidden"),
+    [
+        ({"enable_login_form": True}, {}, False),
+        ({"enable_login_form": False}, {}, True),
+        ({"enable_login_form": False}, {"google": "google"}, False),
+        ({"enable_login_form": False, "enable_ldap": True}, {}, False),
+    ],
+)
+async def test_a_page_without_a_sign_in(features: dict[str, bool], providers: dict[str, str], hidden: bool) -> None:
+    async with page(httpx.Response(200, json={"features": features, "oauth": {"providers": providers}})) as http:
+        assert await sign_in_is_hidden(http) is hidden
+
+
+async def test_a_page_that_tells_it_otherwise_is_not_blamed() -> None:
+    async with page(httpx.Response(200, text="<html>")) as http:
+        assert not await sign_in_is_hidden(http)
