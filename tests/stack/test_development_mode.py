@@ -189,6 +189,15 @@ def test_the_probe_says_that_it_is_development_mode(developed: OwnStack) -> None
     assert "development mode" in evidence["answer.webgpu-static"]
 
 
+def test_what_mends_the_stack_keeps_the_mode(developed: OwnStack, engine: DockerClient) -> None:
+    (page,) = containers.of_project(developed.settings, engine, "webgpu-static")
+    page.remove(force=True)
+    checks = {check["id"]: check for check in json_of(developed.run("probe", "--json"))["checks"]}
+    fix = checks["container.webgpu-static"]["fix"]
+    assert "up.py --dev" in fix
+    assert developed.run("up", "--yes", "--dev").code in (0, 3)
+
+
 async def test_production_is_back_with_an_up_and_gone_with_a_down(developed: OwnStack) -> None:
     app, style = (developed.clone / "services" / each for each in ("chainlit/app.py", "webgpu-static/page/style.css"))
     text = save(style, ":root {", f"/* {uuid4()} */\n:root {{")

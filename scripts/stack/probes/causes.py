@@ -390,3 +390,8 @@ class _Blanks(dict[str, str]):
 def fix(cause: str, **names: str) -> str:
     """The command that mends the cause; its blanks filled with ``names``."""
     return CATALOGUE.get(cause, CATALOGUE["unknown"]).fix.format_map(_Blanks(names))
+
+
+def fix_in_development(fix: str) -> str:
+    """The same command for a stack that runs from its sources, and is to go on doing so."""
+    return fix.replace(UP, f"{UP} --dev")

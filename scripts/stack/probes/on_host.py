@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
 import httpx
 
-from stack.probes import answer, containers, engine, foundry, model, network, room
+from stack.parts.development import sources_of
+from stack.probes import answer, causes, containers, engine, foundry, model, network, room
 from stack.probes.door import door_is_ours
 from stack.probes.from_host import OnHost, open_webui_answers
 from stack.probes.report import Layer, Outcome, Report
@@ -17,6 +19,7 @@ from stack.probes.running import Running
 from stack.probes.schedule import OnCheck, Question, ask_all
 from stack.probes.surroundings import CHAINLIT, GATEWAY, HOST, INIT, MONITOR, OPEN_WEBUI, WEBGPU_STATIC
 from stack.settings import Settings
+from stack.tools.errors import StackError
 
 FRONT_ENDS: dict[str, Callable[[Running], Awaitable[Outcome]]] = {
     CHAINLIT: lambda running: answer.chat_answers(OnHost(running)),
@@ -34,13 +37,23 @@ async def probe(
     """Ask the running stack everything, or only the questions of one layer, or none that costs a token."""
     started_at, started = datetime.now(UTC), time.monotonic()
     async with httpx.AsyncClient(trust_env=False) as http:  # no proxy stands between us and this machine
+        running = Running(settings, http)
         asked = [
-            each
-            for each in questions(Running(settings, http))
-            if only in (None, each.layer) and (answers or not costs_a_token(each))
+            each for each in questions(running) if only in (None, each.layer) and (answers or not costs_a_token(each))
         ]
         checks = await ask_all(asked, on_check)
+        if any(check.fix for check in checks) and await in_development(running):
+            checks = [replace(check, fix=check.fix and causes.fix_in_development(check.fix)) for check in checks]
     return Report(checks, started_at, time.monotonic() - started)
+
+
+async def in_development(running: Running) -> bool:
+    """Whether any container runs from the sources."""
+    try:
+        found = [await running.container(service) for service in (CHAINLIT, WEBGPU_STATIC)]
+    except StackError:  # no engine
+        return False
+    return any(container and sources_of(container.attrs) for container in found)
 
 
 def costs_a_token(question: Question) -> bool:
