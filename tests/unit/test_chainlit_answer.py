@@ -92,6 +92,16 @@ async def test_too_long_a_prompt_is_said_in_numbers(server: ModelServer) -> None
     assert "cc:108" not in problem.markdown
 
 
+async def test_too_much_kept_free_for_the_answer_is_the_setting_s_fault(server: ModelServer) -> None:
+    message = (
+        "requires 9031 total tokens (31 input + 9000 output), which exceeds the maximum context length of 8192 tokens"
+    )
+    server.tokens, server.error = [], {"message": message}
+    _, problem = await read(await answer_from(server.url))
+    assert problem
+    assert "Set `MAX_TOKENS` in `.env`" in problem.fix
+
+
 async def test_an_error_in_the_stream_keeps_what_came(server: ModelServer) -> None:
     server.error = {"message": "out of\n`memory`"}
     text, problem = await read(await answer_from(server.url))

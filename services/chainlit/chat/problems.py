@@ -199,8 +199,11 @@ def _broke_off(message: str) -> Problem:
 def _too_long(message: str, model: str | None) -> Problem:
     what = f"This conversation is too long for {f'`{model}`' if model else 'the model'}."
     if numbers := FOUNDRY_BUDGET.search(message):
-        _, prompt, answer, limit = numbers.groups()
+        prompt, answer, limit = (int(number) for number in numbers.groups()[1:])
         what += f" It has {prompt} tokens, {answer} are kept free for the answer, and the model takes {limit} in all."
+        if answer > limit / 2:  # a shorter text would hardly help
+            fix = f"Set `MAX_TOKENS` in `.env` to much less than {limit}, run {UP}, then send your message again."
+            return Problem("context-too-long", what, fix)
     return Problem(
         "context-too-long",
         what,
