@@ -111,6 +111,21 @@ class Probed:
         assert report.exit_code == 3
         return _check(report, root)
 
+    async def slows(self, cause: str, certainly: set[str]) -> None:
+        """Assert that all works, that at least these checks are degraded, and that whatever is so is for this cause."""
+        self._green = False
+        report = await asked(self.settings)
+        self.matrix.note(cause, set(_causes(report)))
+        found = troubles(report, Status.DEGRADED)
+        assert {why for _, why in found} == {cause}, seen(report)
+        assert certainly <= {name for name, _ in found}, seen(report)
+        assert report.exit_code == 3, seen(report)
+        if self.blind_too and not self.matrix.was_blind(cause):
+            with switched_off(cause):
+                blind = await asked(self.settings)
+            self.matrix.note_blind(cause, _causes(blind))
+            assert cause not in _causes(blind)
+
     async def every_answer_fails(self, cause: str) -> None:
         """Assert that each front end, asked without what lies below, sees the cause in what comes through it."""
         self._green = False

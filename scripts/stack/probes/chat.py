@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from stack.probes.report import Outcome, Speed, failed
 from stack.tools.text import one_line
 
 QUESTION = "Say only: OK"
-ENOUGH = 24  # pieces of text: a small model that rambles is stopped there, as a user would stop it
+ENOUGH = 8  # pieces of text: a small model that rambles is stopped there, as a user would stop it
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 90.0
 LEAVE_SECONDS = 3.0
@@ -127,7 +127,7 @@ async def converse(
                     await page.emit("stop")
                     await session.over.wait()
         session.seen.seconds = session.elapsed()
-        return session.seen
+        return replace(session.seen)  # as it is before we leave, which ends what has not ended
     finally:
         with suppress(TimeoutError, SocketIOError):
             async with asyncio.timeout(LEAVE_SECONDS):

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -173,7 +173,7 @@ async def converse(  # noqa: PLR0913
                     await user.call("POST", f"/api/tasks/chat/{session.chat}/stop")
                     await session.over.wait()
         session.seen.seconds = session.elapsed()
-        return session.seen
+        return replace(session.seen)  # as it is before we leave, which ends what has not ended
     finally:
         with suppress(TimeoutError, httpx.HTTPError):
             async with asyncio.timeout(LEAVE_SECONDS):
