@@ -10,6 +10,7 @@ from fakes.open_webui import Person
 from stack.probes.open_webui import PROBE_ACCOUNT
 
 OURS = "http://host.docker.internal:51211/v1"
+ACCESS = "/api/v1/auths/admin/config"
 DEAD = "http://127.0.0.1:9/v1"
 
 RAISES = '''"""
@@ -86,13 +87,22 @@ def a_filter_that_raises(admin: Person) -> Iterator[None]:
 @contextmanager
 def sign_in_form_off(admin: Person) -> Iterator[None]:
     """The page's form for e-mail and password is switched off."""
-    path = "/api/v1/auths/admin/config"
-    now = admin.call("GET", path)
-    admin.call("POST", path, {**now, "ENABLE_LOGIN_FORM": False})
+    before = switch_sign_in_form_off(admin)
     try:
         yield
     finally:
-        admin.call("POST", path, now)
+        admin.call("POST", ACCESS, before)
+
+
+def switch_sign_in_form_off(admin: Person) -> Any:
+    """Do that, and leave it so.
+
+    Returns:
+        The settings as they were.
+    """
+    now = admin.call("GET", ACCESS)
+    admin.call("POST", ACCESS, {**now, "ENABLE_LOGIN_FORM": False})
+    return now
 
 
 def change_probes_account(admin: Person, **changes: str) -> None:

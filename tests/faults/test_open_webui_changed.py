@@ -37,6 +37,7 @@ CONNECTIONS: dict[str, Change] = {
     "disabled": lambda admin: connections(admin, rules={"enable": False}),
     "all switched off": lambda admin: connections(admin, enabled=False),
     "without v1": lambda admin: connections(admin, OURS.removesuffix("/v1")),
+    "with a slash at the end": lambda admin: connections(admin, f"{OURS}/"),
     "of another scheme": lambda admin: connections(admin, OURS.replace("http:", "https:")),
     "a prefix": lambda admin: connections(admin, rules={"prefix_id": "mine"}),
     "for other models": lambda admin: connections(admin, rules={"model_ids": ["gpt-4"]}),
@@ -64,7 +65,6 @@ NO_MATTER: dict[str, Change] = {
     "a dead one after ours": lambda admin: connections(admin, OURS, DEAD),
     "a dead one before ours": lambda admin: connections(admin, DEAD, OURS),
     "the other kind of API": lambda admin: connections(admin, rules={"api_type": "responses"}),
-    "a slash at the end": lambda admin: connections(admin, f"{OURS}/"),
     "a prompt for all models": lambda admin: all_models(admin, DEFAULT_MODEL_PARAMS={"system": "Be kind."}),
 }
 
@@ -137,12 +137,12 @@ async def test_nothing_to_sign_in_with(probed: Probed, admin: Person) -> None:
         (lambda admin: administered.change_probes_account(admin, role="pending"), "sign-in-refused"),
         (lambda admin: administered.change_probes_account(admin, password="another-one-123"), "sign-in-refused"),
         (administered.delete_probes_account, "sign-in-refused"),
-        (lambda admin: administered.sign_in_form_off(admin).__enter__(), "webui-sign-in-hidden"),
+        (administered.switch_sign_in_form_off, "webui-sign-in-hidden"),
     ],
     ids=["to wait", "another password", "deleted", "the form switched off"],
 )
 async def test_the_fix_for_a_sign_in_works_as_it_is_pasted(
-    probed: Probed, links: Links, admin: Person, change: Callable[[Person], None], cause: str
+    probed: Probed, links: Links, admin: Person, change: Callable[[Person], object], cause: str
 ) -> None:
     change(admin)
     try:

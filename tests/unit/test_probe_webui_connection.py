@@ -20,7 +20,7 @@ def ours(key: str = "", **rules: Any) -> Connection:
     ("connections", "said"),
     [
         ([ours()], None),
-        ([Connection(f"{OURS}/")], None),
+        ([Connection(f"{OURS}/")], "asks http://host.docker.internal:51211/v1/, not"),
         ([ours("schlüssel", enable=True, model_ids=[MODEL], prefix_id="", auth_type="none")], None),
         ([Connection("http://other/v1"), ours()], None),
         ([ours(enable=False), ours()], None),

@@ -71,7 +71,7 @@ def what_is_wrong(connections: Sequence[Connection], ours: str, model: str | Non
 
 
 def _fault(connection: Connection, ours: str, model: str | None) -> str | None:
-    if connection.url.rstrip("/") != ours:
+    if connection.url != ours:  # one slash more, and the gateway knows none of its paths
         return f"Open WebUI asks {connection.url}, not {ours}"
     rules = connection.rules
     only = rules.get("model_ids")
