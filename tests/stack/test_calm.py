@@ -85,7 +85,7 @@ def shown(who: str, seen: Seen) -> str:
 
 
 async def test_five_probes(settings: Settings, tmp_path: Path) -> None:
-    by_probe, by_monitor = await watched(settings, tmp_path / "log", 5, seconds_with_answers=10)
+    by_probe, by_monitor = await watched(settings, tmp_path / "log", 5, seconds_with_answers=1)
     assert by_probe.only_ok_or_busy, by_probe.evidence
     assert by_monitor.only_ok_or_busy, by_monitor.evidence
     assert by_probe.with_answers >= AT_ONCE

@@ -115,6 +115,7 @@ async def converse(
                 },
                 transports=["websocket"],
                 socketio_path="/ws/socket.io",
+                wait_timeout=CONNECT_SECONDS,  # one by default: too few on a busy machine
             )
             await page.emit("connection_successful")
             await session.ready.wait()

@@ -162,6 +162,7 @@ async def converse(  # noqa: PLR0913
                 auth={"token": user.token},
                 transports=["websocket"],
                 socketio_path="/ws/socket.io",
+                wait_timeout=CONNECT_SECONDS,  # one by default: too few on a busy machine
             )
         asked = await user.call("POST", "/api/chat/completions", session.ask(page.get_sid()))
         session.take_receipt(asked)
