@@ -38,6 +38,11 @@ def made_as(it: Links, service: str, *files: Path, env: dict[str, str] | None = 
     assert done.code == 0, done.out + done.err
 
 
+def comes_up(it: Links, service: str) -> None:
+    """Wait until the container says that it is healthy."""
+    wait_until(lambda: state(it, service)["Health"]["Status"] == "healthy", seconds=180)
+
+
 @contextmanager
 def overridden(it: Links, service: str, override: str) -> Iterator[None]:
     """The container is made with something else in a compose file of the user's own."""

@@ -141,8 +141,9 @@ _CAUSES = (
         "volume-read-only",
         "Open WebUI loads, but takes no question.",
         "The user that Open WebUI runs as may not write its volume, or the database in it.",
-        f"docker rm --force {{container}}; {UP}\n"
-        "# if it stays so: docker exec --privileged --user 0 {container} chown -R 10003:10003 /data",
+        "docker rm --force {container}; docker run --rm --user 0:0 --network none --volume {volume}:/data "
+        f"--entrypoint chown {{image}} -R 10003:10003 /data; {UP}\n"
+        "# if it stays so, compose.override.yaml mounts it to be read only, or its disk is",
     ),
     Cause(
         "init-failed",

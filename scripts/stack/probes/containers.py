@@ -17,7 +17,7 @@ from stack.parts.development import sources_of
 from stack.probes import nginx_said, out_of_memory
 from stack.probes.as_configured import image_is_current, not_too_open
 from stack.probes.report import Outcome, Status, degraded, failed, ok
-from stack.probes.room import volume_can_be_written, volume_is_mounted_read_only, why_not_stored
+from stack.probes.room import not_stored, volume_can_be_written, volume_is_mounted_read_only
 from stack.probes.running import Running
 from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT, OPEN_WEBUI
 from stack.tools.text import one_line
@@ -150,8 +150,10 @@ async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
         if name := nginx_said.name_not_found(said):
             return failed("host-name-missing", f"nginx does not start: it can't find {name}", **outcome.names)
     last = one_line(said.splitlines()[-1], 160) if said else ""
-    if container.labels.get(SERVICE_LABEL) == OPEN_WEBUI and (why := why_not_stored(said)):
-        return failed(why, f"{outcome.evidence}; last in its log: {last}", **outcome.names)
+    if container.labels.get(SERVICE_LABEL) == OPEN_WEBUI:
+        unstored = not_stored(container, said, f"{outcome.evidence}; last in its log: {last}")
+        if unstored:
+            return unstored
     if container.labels.get(SERVICE_LABEL) == CHAINLIT and WANTS_ITS_KEY in said:
         return failed("chainlit-auth-misconfigured", f"{outcome.evidence}; last in its log: {last}", **outcome.names)
     evidence = f"{outcome.evidence}; last in its log: {last}" if last else outcome.evidence

@@ -28,7 +28,7 @@ for each in "$1" "$2"; do if [ -e "$each" ] && ! [ -w "$each" ]; then echo "$eac
 
 async def volume_can_be_written(running: Running, container: Container) -> Outcome:
     """The user that Open WebUI runs as may write its database, and there is room for it."""
-    names = {"container": str(container.name)}
+    names = _names(container)
     code, printed = await running.in_container(container, ["sh", "-c", _CAN_STORE, "sh", DATA, DATABASE])
     try:
         sizes, *not_writable = printed.splitlines()
@@ -50,8 +50,14 @@ def volume_is_mounted_read_only(container: Container) -> Outcome | None:
     mounts = (each for each in container.attrs.get("Mounts") or () if each["Destination"] == DATA)
     if any(not each.get("RW", True) for each in mounts):
         evidence = f"the engine mounts {DATA} to be read only; {container.status}"
-        return failed("volume-read-only", evidence, container=str(container.name))
+        return failed("volume-read-only", evidence, **_names(container))
     return None
+
+
+def not_stored(container: Container, said: str, evidence: str) -> Outcome | None:
+    """What is wrong, where the last words of an Open WebUI that ended are that it can't write."""
+    why = why_not_stored(said)
+    return failed(why, evidence, **_names(container)) if why else None
 
 
 def why_not_stored(said: str) -> str | None:
@@ -93,6 +99,12 @@ async def engine_root(running: Running) -> Path | None:
         return root if root.is_dir() else None
     except OSError:
         return None
+
+
+def _names(container: Container) -> dict[str, str]:
+    mounts = container.attrs.get("Mounts") or ()
+    volume = next((str(each.get("Name") or each["Source"]) for each in mounts if each["Destination"] == DATA), "")
+    return {"container": str(container.name), "volume": volume, "image": str(container.attrs["Config"]["Image"])}
 
 
 async def _is_on_disk_of_engine(running: Running, size: int, free: int) -> bool:
