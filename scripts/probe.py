@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ask the running stack whether users get answers: python3 scripts/probe.py [--json] [--watch] [--only LAYER]"""
+"""Ask the running stack whether users get answers: python3 scripts/probe.py [--json] [--watch] [--no-answers]"""
 
 from stack.bootstrap import enter
 

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Layer", "Report", "Status", "run"]
 
 
-def run(settings: Settings, only: Layer | None = None, on_check: OnCheck | None = None) -> Report:
+def run(
+    settings: Settings, only: Layer | None = None, on_check: OnCheck | None = None, *, answers: bool = True
+) -> Report:
     """Ask the running stack everything, or only the questions of one layer.
 
     Args:
+        answers: also what costs tokens of the model.
         on_check: called with each check as soon as it is known.
     """
     from stack.probes.on_host import probe  # noqa: PLC0415  (whoever only asks over HTTP has no Docker SDK)
 
-    return run_async(probe(settings, only, on_check))
+    return run_async(probe(settings, only, on_check, answers=answers))

@@ -6,12 +6,13 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import socketio
 from socketio.exceptions import SocketIOError
 
@@ -98,9 +99,23 @@ async def converse(
     """
     session = _Session(question, enough)
     session.seen.on_text = on_text
-    page = socketio.AsyncClient(reconnection=False, handle_sigint=False)  # Ctrl-C is the command's to handle
-    page.on("*", session.on_event)
-    page.on("disconnect", session.on_disconnect)
+    async with socket() as page:
+        page.on("*", session.on_event)
+        page.on("disconnect", session.on_disconnect)
+        return await _converse(page, session, url, headers)
+
+
+@asynccontextmanager
+async def socket() -> AsyncIterator[socketio.AsyncClient]:
+    """A client of a page's socket, whose connection does not outlive the block, however far it came."""
+    async with aiohttp.ClientSession() as http:  # an own one would stay open when it is cancelled while it connects
+        # Ctrl-C is the command's to handle.
+        yield socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=http)
+
+
+async def _converse(
+    page: socketio.AsyncClient, session: _Session, url: str, headers: Mapping[str, str] | None
+) -> Conversation:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await page.connect(

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import socketio
 
-from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SECONDS, QUESTION, Conversation
+from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SECONDS, QUESTION, Conversation, socket
 from stack.tools.text import one_line
 
 REQUEST_SECONDS = 10.0
@@ -151,9 +151,14 @@ async def converse(  # noqa: PLR0913
     """
     session = _Session(model, question, max_tokens)
     session.seen.on_text = on_text
-    page = socketio.AsyncClient(reconnection=False)
-    page.on("events", session.on_events)
-    page.on("disconnect", session.on_disconnect)
+    async with socket() as page:
+        page.on("events", session.on_events)
+        page.on("disconnect", session.on_disconnect)
+        return await _converse(page, session, user, keep=keep)
+
+
+async def _converse(page: socketio.AsyncClient, session: _Session, user: User, *, keep: bool) -> Conversation:
+    asking: asyncio.Task[httpx.Response] | None = None
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await page.connect(
@@ -164,8 +169,8 @@ async def converse(  # noqa: PLR0913
                 socketio_path="/ws/socket.io",
                 wait_timeout=CONNECT_SECONDS,  # one by default: too few on a busy machine
             )
-        asked = await user.call("POST", "/api/chat/completions", session.ask(page.get_sid()))
-        session.take_receipt(asked)
+        asking = asyncio.create_task(user.call("POST", "/api/chat/completions", session.ask(page.get_sid())))
+        session.take_receipt(await asyncio.shield(asking))  # whoever is cancelled here must know what to delete
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):
                 await session.enough_or_over.wait()
@@ -178,6 +183,8 @@ async def converse(  # noqa: PLR0913
     finally:
         with suppress(TimeoutError, httpx.HTTPError):
             async with asyncio.timeout(LEAVE_SECONDS):
+                if asking and not session.chat:
+                    session.take_receipt(await asking)
                 if session.chat and not session.over.is_set():
                     await user.call("POST", f"/api/tasks/chat/{session.chat}/stop")
                 if session.chat and not keep:

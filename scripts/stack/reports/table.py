@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -22,43 +22,53 @@ WORDS = {
 def show(report: Report, console: Console | None = None) -> None:
     """Print the report."""
     console = console or make_console()
-    print_table(console, render(report.checks))
+    print_table(console, render(report.checks, whole=True))
     console.print(verdict(report), soft_wrap=True)
 
 
-def watched(report: Report, seconds: float) -> RenderableType:
-    """The report with the time it was made, for a screen that shows the next one in ``seconds``."""
-    asked = f"\nasked at {report.started_at.astimezone():%H:%M:%S}, again every {seconds:.0f} s; Ctrl-C ends"
-    return Group(render(report.checks), verdict(report), Text(asked, style="dim"))
+def render(checks: Sequence[Check], *, whole: bool = False) -> Table:
+    """The table, from the ground up. The target is left to the JSON: a check's name says it, and lines are short.
 
-
-def render(checks: Sequence[Check]) -> Table:
-    """The table, from the ground up. The target is left to the JSON: a check's name says it, and lines are short."""
+    Args:
+        whole: what was seen is not cut at the terminal's width, but goes on in a second line.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
     for heading in ("check", "status"):
         table.add_column(heading, no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("what was seen", ratio=1, no_wrap=True, overflow="ellipsis")  # in full below where it matters
-    for check in sorted(checks, key=lambda check: list(Layer).index(check.layer)):
-        table.add_row(
-            check.id,
-            Text(check.status, style=STYLES[check.status]),
-            "" if check.status is Status.SKIPPED else f"{check.seconds:.2f}",
-            _seen(check),
-        )
+    table.add_column("what was seen", ratio=1, no_wrap=not whole, overflow="fold" if whole else "ellipsis")
+    for check in in_order(checks):
+        table.add_row(*row(check))
     return table
+
+
+def in_order(checks: Iterable[Check]) -> list[Check]:
+    """From the ground up."""
+    return sorted(checks, key=lambda check: list(Layer).index(check.layer))
+
+
+def row(check: Check) -> tuple[str, Text, str, Text]:
+    """Name, status, seconds, and what was seen."""
+    seconds = "" if check.status is Status.SKIPPED else f"{check.seconds:.2f}"
+    return check.id, Text(check.status, style=STYLES[check.status]), seconds, _seen(check)
+
+
+def words(report: Report) -> str:
+    """One sentence on the whole."""
+    answered = any(check.layer == "answer" for check in report.checks)
+    return WORDS[report.status] if answered or report.status is not Status.OK else "What was asked is well."
 
 
 def verdict(report: Report) -> RenderableType:
     """One sentence on the whole, and each trouble's fix in full."""
-    answered = any(check.layer == "answer" for check in report.checks)
-    words = WORDS[report.status] if answered or report.status is not Status.OK else "What was asked is well."
-    lines: list[Text] = [Text(f"\n{words} ({report.seconds:.1f} s)", style=STYLES[report.status])]
-    for check in troubles(report.checks):
-        lines.append(Text.assemble("\n", (f"{check.id}: {check.cause}", STYLES[check.status])))
-        lines.append(Text(f"  {check.evidence}"))
-        lines.append(Text.assemble("  Fix: ", (check.fix or "", "bold")))
-    return Group(*lines)
+    whole = Text(f"\n{words(report)} ({report.seconds:.1f} s)", style=STYLES[report.status])
+    return Group(whole, *map(trouble, troubles(report.checks)))
+
+
+def trouble(check: Check) -> Text:
+    """What is wrong, what was seen, and the fix in full."""
+    what = (f"{check.id}: {check.cause}", STYLES[check.status])
+    return Text.assemble("\n", what, f"\n  {check.evidence}\n  Fix: ", (check.fix or "", "bold"), overflow="fold")
 
 
 def _seen(check: Check) -> Text:
