@@ -68,7 +68,7 @@ def verdict(report: Report) -> RenderableType:
 def trouble(check: Check) -> Text:
     """What is wrong, what was seen, and the fix in full."""
     what = (f"{check.id}: {check.cause}", STYLES[check.status])
-    return Text.assemble("\n", what, f"\n  {check.evidence}\n  Fix: ", (check.fix or "", "bold"), overflow="fold")
+    return Text.assemble("\n", what, f"\n  {check.evidence}\n  Fix: ", (check.fix or "", "bold"))
 
 
 def _seen(check: Check) -> Text:
