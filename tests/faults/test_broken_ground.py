@@ -258,6 +258,7 @@ async def test_a_proxy_that_only_open_webui_asks(probed: Probed, links: Links) -
     with ground.overridden(links, "open-webui", proxy):
         ground.comes_up(links, "open-webui")
         await probed.fails("network.open-webui", "proxy-hijacks-host-name")
+    ground.comes_up(links, "open-webui")
 
 
 @pytest.mark.full
@@ -279,6 +280,7 @@ async def test_the_proxy_of_dockers_own_settings(probed: Probed, links: Links) -
     finally:
         run(["docker", "rm", "--force", f"{links.settings.compose_project_name}-open-webui-1"])
         ground.made_as(links, "open-webui")
+        ground.comes_up(links, "open-webui")
         probed.something_happened()
 
 
