@@ -43,6 +43,21 @@ async def test_none_brings_text(outcome: Outcome) -> None:
     assert await waits is None
 
 
+async def test_what_one_overlooks_another_may_not() -> None:
+    """Open WebUI takes an answer that was cut off for a whole one."""
+    first, late = FirstAnswer(), asyncio.Event()
+    asked = [
+        asyncio.create_task(first.through("tolerant", says(ok("well", Speed(1))))),
+        asyncio.create_task(first.through("strict", says(failed("stream-cut", "cut"), late))),
+    ]
+    waits = asyncio.create_task(first.came())
+    await asked[0]
+    assert not waits.done()
+    late.set()
+    assert await waits is None
+    await asked[1]
+
+
 async def test_none_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_answer, "BEGIN_SECONDS", 0.01)
     assert await FirstAnswer().came() is None

@@ -1,4 +1,4 @@
-"""A token that came through a front end is one that the model gave: it is asked itself only where none comes so."""
+"""A token that came through a front end is one that the model gave: it is asked itself only where that is in doubt."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ Ask = Callable[[], Awaitable[Outcome]]
 
 BEGIN_SECONDS = 0.1  # for the front ends' questions to be on their way
 PATIENCE_SECONDS = 5.0  # then the model is asked beside them
+IN_DOUBT = (
+    "stream-cut",
+    "stream-error-event",
+    "empty-answer",
+    "unknown",
+)  # what one page may overlook
 
 
 class FirstAnswer:
@@ -20,6 +26,7 @@ class FirstAnswer:
     def __init__(self) -> None:
         self._asked = 0
         self._came: tuple[str, Outcome] | None = None
+        self._in_doubt = False
         self._changed = asyncio.Event()
 
     async def through(self, service: str, ask: Ask) -> Outcome:
@@ -28,6 +35,7 @@ class FirstAnswer:
         self._changed.set()
         try:
             outcome = await ask()
+            self._in_doubt = self._in_doubt or outcome.cause in IN_DOUBT
             if outcome.speed and self._came is None:
                 self._came = service, outcome
             return outcome
@@ -36,13 +44,13 @@ class FirstAnswer:
             self._changed.set()
 
     async def came(self) -> tuple[str, Outcome] | None:
-        """The front end and what came through it; None where nothing did, or none is asked."""
+        """The front end and what came through it; None where nothing did, or another one saw that go wrong."""
         with suppress(TimeoutError):
             async with asyncio.timeout(BEGIN_SECONDS):
                 await self._changed.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while self._came is None and self._asked:
+                while self._asked and not self._in_doubt:
                     self._changed.clear()
                     await self._changed.wait()
-        return self._came
+        return None if self._in_doubt else self._came
