@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from fakes.waiting import wait_until
 from faults.ground import made_as, overridden
 from faults.links import Links
 from faults.named import Probed
@@ -13,16 +15,25 @@ from faults.named import Probed
 pytestmark = pytest.mark.full
 
 ANSWER = "answer.chainlit"
+START_SECONDS = 120
 LONG = "Be kind and brief, and say it in good words. " * 1000
 
 
-@pytest.fixture
-def as_it_was(links: Links) -> Iterator[None]:
-    yield
-    made_as(links, "chainlit")
+def is_healthy(links: Links) -> bool:
+    return bool(links.container("chainlit").attrs["State"]["Health"]["Status"] == "healthy")
 
 
-@pytest.mark.usefixtures("as_it_was")
+@contextmanager
+def started_with(links: Links, **knobs: str) -> Iterator[None]:
+    """The chat's container is made by other settings than the stack's."""
+    try:
+        made_as(links, "chainlit", env=knobs)
+        wait_until(lambda: is_healthy(links), START_SECONDS)
+        yield
+    finally:
+        made_as(links, "chainlit")
+
+
 @pytest.mark.parametrize(
     ("knobs", "cause", "said"),
     [
@@ -35,16 +46,16 @@ def as_it_was(links: Links) -> Iterator[None]:
     ids=["MAX_TOKENS", "SYSTEM_PROMPT", "TEMPERATURE", "API_KEY", "MODEL"],
 )
 async def test_a_setting(probed: Probed, links: Links, knobs: dict[str, str], cause: str, said: str) -> None:
-    made_as(links, "chainlit", env=knobs)
-    broken = await probed.fails(ANSWER, cause)
-    assert said in broken.evidence
+    with started_with(links, **knobs):
+        broken = await probed.fails(ANSWER, cause)
+        assert said in broken.evidence
 
 
-async def test_any_key_that_can_be_sent_will_do(probed: Probed, links: Links, as_it_was: None) -> None:
+async def test_any_key_that_can_be_sent_will_do(probed: Probed, links: Links) -> None:
     """The gateway brings the relay's token itself."""
-    made_as(links, "chainlit", env={"API_KEY": "sk-of-another-server"})
-    probed.something_happened()
-    await probed.is_green()
+    with started_with(links, API_KEY="sk-of-another-server"):
+        probed.something_happened()
+        await probed.is_green()
 
 
 async def test_a_sign_in_that_nobody_has(probed: Probed, links: Links) -> None:
@@ -54,6 +65,7 @@ async def test_a_sign_in_that_nobody_has(probed: Probed, links: Links) -> None:
       CHAINLIT_AUTH_SECRET: "0123456789012345678901234567890123456789"
     """
     with overridden(links, "chainlit", own):
+        wait_until(lambda: is_healthy(links), START_SECONDS)
         broken = await probed.fails(ANSWER, "chainlit-auth-misconfigured")
         assert broken.fix
 
