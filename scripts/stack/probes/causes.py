@@ -174,8 +174,8 @@ _CAUSES = (
         "Open WebUI shows no model, or says that it can't connect.",
         "The gateway is reached from the container, but its environment sends questions to a proxy.",
         "docker exec {container} env | grep -i _proxy=\n"
-        "# add host.docker.internal to NO_PROXY in compose.override.yaml, or noProxy in ~/.docker/config.json, where "
-        f"the proxy comes from; then: docker rm --force {{container}}; {UP}",
+        "# compose.yaml has NO_PROXY right: take it out of compose.override.yaml, or wherever it was changed; then: "
+        f"docker rm --force {{container}}; {UP}",
     ),
     Cause(
         "gateway-down",
