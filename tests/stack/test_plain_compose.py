@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
+from docker import DockerClient
 
 from fakes.waiting import wait_until
+from stack.parts.containers import remove_images
 from stack.parts.host_checks import free_ports
 from stack.settings import PORTS, ROOT, Settings
 from stack.tools.docker_engine import compose
@@ -20,15 +22,24 @@ START_SECONDS = 240
 
 
 @pytest.fixture
-def nobodys(settings: Settings) -> Iterator[Settings]:
-    """A project that was never brought up, on ports of its own; gone afterwards."""
+def nobodys(settings: Settings, engine: DockerClient) -> Iterator[Settings]:
+    """A project that was never brought up, on ports of its own; gone afterwards, with its names of the images."""
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    own = settings.model_copy(update={"compose_project_name": f"{settings.compose_project_name}-plain", **ports})
+    names = {
+        "compose_project_name": f"{settings.compose_project_name}-plain",
+        "image_tag": f"{settings.image_tag}-plain",
+    }
+    own = settings.model_copy(update={**names, **ports})
     try:
+        for image in engine.images.list(name="localhost/foundry-stack/*"):
+            for tag in image.tags:
+                if tag.endswith(f":{settings.image_tag}"):
+                    image.tag(tag.rpartition(":")[0], own.image_tag)
         yield own
     finally:
         down = [sys.executable, "scripts/down.py", "--volumes", "--yes"]
         assert run(down, cwd=ROOT, env=own.as_environment, timeout=120).code == 0
+        remove_images(own, engine)
 
 
 def readyz(own: Settings) -> tuple[int, dict[str, object]]:
