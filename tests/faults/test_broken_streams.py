@@ -67,7 +67,7 @@ ODD = {
     "half an event at the end": Odd("stream-cut", (part("The"), b'data: {"choices": [{"delta": {"con')),
     "events that are no parts of an answer": Odd("unknown", ({"hello": "world"}, *END)),
     "no finish_reason": Odd("stream-cut", (part("The"), part(" cat"), DONE)),
-    "no end": Odd("stream-cut", (part("The"), part(" cat")), through_pages=True),
+    "no end": Odd("stream-cut", (part("The"), part(" cat"))),  # which Open WebUI takes for one
     "nothing but the end": Odd("stream-cut", (DONE,)),
     "no text": Odd("empty-answer", END, through_pages=True),
     "whitespace": Odd("empty-answer", (part(" "), part("\n\n"), *END), through_pages=True, everyday=True),
