@@ -56,6 +56,7 @@ def _run() -> int:
     selection = EVERYDAY if arguments.what is None else []
     if folders == ("unit",):
         return _pytest(folders, [*selection, *for_pytest], {})
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it ignored, and pytest would, too
     stages = Stages()
     with _own_stack(stages, assume_yes=arguments.yes) as settings:
         if "browser" in folders:
