@@ -147,7 +147,7 @@ def without_gpu(one_without_gpu: Demo) -> Demo:
 # --- the model: the same on every provider ---
 
 
-@pytest.mark.parametrize("provider", ["webgpu", "wasm"])
+@pytest.mark.parametrize("provider", [pytest.param("webgpu", marks=pytest.mark.full), "wasm"])
 def test_500_digits_are_read_as_by_the_native_runtime(with_gpu: Demo, provider: str) -> None:
     test = all_test_digits().every(20)
     seen = with_gpu.page.evaluate(RUN_ALL, [provider, base64.b64encode(test.images.tobytes()).decode()])
@@ -439,7 +439,7 @@ def test_what_is_away_is_told(without_gpu: Demo, answer: Callable[[Route], None]
     ("width", "scheme"),
     [
         (1100, "light"),
-        (390, "dark"),
+        pytest.param(390, "dark", marks=pytest.mark.full),
         pytest.param(1100, "dark", marks=pytest.mark.full),
         pytest.param(390, "light", marks=pytest.mark.full),
     ],

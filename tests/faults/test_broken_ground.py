@@ -60,6 +60,7 @@ def to_page(it: Links, *how: str) -> tuple[str, ...]:
             "network.gateway",
             "host-name-missing",
             id="gateway without its name",
+            marks=pytest.mark.full,
         ),
         pytest.param(
             lambda it: ground.overridden(it, "gateway", "extra_hosts: !reset []"),
@@ -224,6 +225,7 @@ async def test_a_child_out_of_memory(probed: Probed, links: Links) -> None:
         await probed.degrades("container.webgpu-static", "container-oom-killed")
 
 
+@pytest.mark.full
 async def test_an_image_that_was_built_anew(probed: Probed, links: Links) -> None:
     with ground.image_renamed(links, "webgpu-static"):
         await probed.degrades("container.webgpu-static", "image-stale")

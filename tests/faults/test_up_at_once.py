@@ -9,6 +9,7 @@ import pytest
 from faults.own_stack import GREEN, OwnStack
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_one_up_wins_and_neither_a_second_nor_a_down_disturbs_it(stack: OwnStack) -> None:
     winner = stack.start("up", "--yes")

@@ -84,6 +84,7 @@ def shown(who: str, seen: Seen) -> str:
     return f"{who}: {sum(seen.said.values())} reports: {said}"
 
 
+@pytest.mark.full
 async def test_five_probes(settings: Settings, tmp_path: Path) -> None:
     by_probe, by_monitor = await watched(settings, tmp_path / "log", 5, seconds_with_answers=1)
     assert by_probe.only_ok_or_busy, by_probe.evidence

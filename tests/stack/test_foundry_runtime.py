@@ -301,6 +301,7 @@ def test_a_model_too_large_for_the_disk_is_told_before(make_settings: MakeSettin
     assert cloud.tunnels == []
 
 
+@pytest.mark.full
 def test_a_model_from_the_catalog_is_downloaded_served_and_known_offline(
     make_settings: MakeSettings, said: Say, cloud: Cloud
 ) -> None:

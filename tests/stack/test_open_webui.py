@@ -228,6 +228,7 @@ def preferences(admin: Person) -> Iterator[None]:
     admin.call("POST", "/api/v1/configs/banners", {"banners": []})
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("preferences")
 def test_what_the_stack_depends_on_wins_and_preferences_survive(
     settings: Settings, admin: Person, restarted: Callable[..., None]

@@ -84,6 +84,7 @@ def loaded() -> og.Model:
     return og.Model(str(model().directory))
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_token_by_token_it_agrees_with_the_weights(loaded: og.Model, reference: Reference) -> None:
     assert len(reference.texts) >= 20
