@@ -7,6 +7,7 @@ traceback. Everything it says goes to standard error.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> 
     if os.environ.get("SUDO_UID"):  # compiled modules that root owns would be in the user's way
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        shutil.rmtree(Path(__file__).parent / "__pycache__", ignore_errors=True)  # of this module, written before
 
     from stack.tools import interrupts  # noqa: PLC0415  (an older Python can't import these)
     from stack.tools.errors import StackError  # noqa: PLC0415

@@ -48,7 +48,7 @@ class Clone:
         return subprocess.Popen(
             [_machine_python(), "scripts/hello.py", *arguments],
             cwd=self.folder,
-            env={**_without_pip_settings(), **pip, **env},
+            env={**_as_on_any_machine(), **pip, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,5 +101,6 @@ def _machine_python() -> str:
     return getattr(sys, "_base_executable", sys.executable)
 
 
-def _without_pip_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "SUDO_"))}
+def _as_on_any_machine() -> dict[str, str]:
+    others = ("PIP_", "SUDO_", "PYTHON")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)}
