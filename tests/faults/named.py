@@ -120,10 +120,7 @@ class Probed:
         assert {why for _, why in found} == {cause}, seen(report)
         assert certainly <= {name for name, _ in found}, seen(report)
         assert report.exit_code == 3, seen(report)
-        if self.blind_too and not self.matrix.was_blind(cause):
-            with switched_off(cause):
-                blind = await asked(self.settings)
-            self.matrix.note_blind(cause, _causes(blind))
+        if blind := await self._asked_blind(cause):
             assert cause not in _causes(blind)
 
     async def every_answer_fails(self, cause: str) -> None:
@@ -155,12 +152,18 @@ class Probed:
         self.matrix.note(cause, _causes(report))
         assert troubles(report, status) == [(root, cause)], seen(report)
         assert {check.id for check in report.checks} == ALL
-        if self.blind_too and not self.matrix.was_blind(cause):
-            with switched_off(cause):
-                blind = await asked(self.settings)
-            self.matrix.note_blind(cause, _causes(blind))
+        if blind := await self._asked_blind(cause):
             assert troubles(blind, status) != [(root, cause)], f"named with its detector off:\n{seen(blind)}"
         return report
+
+    async def _asked_blind(self, cause: str) -> Report | None:
+        """A probe with the cause's detector switched off; None where that is not wanted, or was done in this run."""
+        if not self.blind_too or self.matrix.was_blind(cause):
+            return None
+        with switched_off(cause):
+            blind = await asked(self.settings)
+        self.matrix.note_blind(cause, _causes(blind))
+        return blind
 
 
 def _causes(report: Report) -> list[str | None]:

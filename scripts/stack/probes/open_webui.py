@@ -87,9 +87,12 @@ class User:
         return user
 
     async def models(self) -> list[str]:
-        """The ids that the page offers to choose from, as it asks for them when it is opened."""
-        answer = await self.call("GET", "/api/models")
-        return [str(model["id"]) for model in answer.json()["data"] if not _is_hidden(model)]
+        """The ids that the page offers to choose from, as it asks for them when it is opened.
+
+        Raises:
+            httpx.HTTPError: the page does not say what it offers.
+        """
+        return [str(model["id"]) for model in await self._offered()]
 
     async def offered_as(self, model: str) -> str | None:
         """What to choose on the page to be answered by the model: it, or one that was made of it; None: nothing.
@@ -97,11 +100,14 @@ class User:
         Raises:
             httpx.HTTPError: the page does not say what it offers.
         """
-        answer = await self.call("GET", "/api/models")
-        answer.raise_for_status()
-        offered = [each for each in answer.json()["data"] if not _is_hidden(each)]
+        offered = await self._offered()
         made_of_it = (str(each["id"]) for each in offered if _base_of(each) == model)
         return next((str(each["id"]) for each in offered if each["id"] == model), next(made_of_it, None))
+
+    async def _offered(self) -> list[dict[str, Any]]:
+        answer = await self.call("GET", "/api/models")
+        answer.raise_for_status()
+        return [each for each in answer.json()["data"] if not _is_hidden(each)]
 
     async def forget_all_chats(self) -> None:
         """Delete every chat of the account."""
