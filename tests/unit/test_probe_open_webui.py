@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from stack.probes.chat import ENOUGH
-from stack.probes.open_webui import _Session
+from stack.probes.open_webui import User, _Session
 
 
 @pytest.fixture
@@ -73,3 +73,24 @@ def test_a_question_that_is_not_taken_is_an_error(session: _Session, answer: htt
     session.take_receipt(answer)
     assert str(answer.status_code) in (session.seen.error or "")
     assert session.over.is_set()
+
+
+def test_an_answer_that_is_short_anyway_is_left_to_end_by_itself() -> None:
+    session = _Session("model:1", "Say OK", max_tokens=ENOUGH)
+    for _ in range(ENOUGH):
+        session.sort(delta(session, "x"))
+    assert not session.enough_or_over.is_set()
+    for _ in range(ENOUGH):  # it takes no notice of the limit
+        session.sort(delta(session, "x"))
+    assert session.enough_or_over.is_set()
+
+
+async def test_a_chat_is_deleted_until_it_is_gone() -> None:
+    said = ["false", "false", "true", "too many"]
+
+    async with httpx.AsyncClient(
+        base_url="http://page",
+        transport=httpx.MockTransport(lambda asked: httpx.Response(200, text=said.pop(0))),
+    ) as http:
+        await User(http, "token").forget_chat("c")
+    assert said == ["too many"]

@@ -17,6 +17,7 @@ from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SEC
 from stack.tools.text import one_line
 
 REQUEST_SECONDS = 10.0
+DELETE_AGAIN_SECONDS = 0.2
 LOCKED_OUT_SECONDS = 240  # it counts by whole minutes, over this one and the three before (its utils/rate_limit.py)
 PROBE_ACCOUNT = "probe@localhost"  # made by services/open-webui/accounts.py
 
@@ -109,6 +110,15 @@ class User:
         answer.raise_for_status()
         return [each for each in answer.json()["data"] if not _is_hidden(each)]
 
+    async def forget_chat(self, chat: str) -> None:
+        """Delete it; asked again until it is gone, because Open WebUI says 200 `false` where its database was in use.
+
+        Raises:
+            httpx.HTTPError: there is no page.
+        """
+        while (await self.call("DELETE", f"/api/v1/chats/{chat}")).text == "false":
+            await asyncio.sleep(DELETE_AGAIN_SECONDS)
+
     async def forget_all_chats(self) -> None:
         """Delete every chat of the account."""
         await self.call("DELETE", "/api/v1/chats/")
@@ -194,7 +204,7 @@ async def _converse(page: socketio.AsyncClient, session: _Session, user: User, *
                 if session.chat and not session.over.is_set():
                     await user.call("POST", f"/api/tasks/chat/{session.chat}/stop")
                 if session.chat and not keep:
-                    await user.call("DELETE", f"/api/v1/chats/{session.chat}")
+                    await user.forget_chat(session.chat)
                 await page.disconnect()
 
 
@@ -291,8 +301,13 @@ class _Session:
 
     def _text(self, text: str) -> None:
         self.seen.take(text, self.elapsed())
-        if self.seen.pieces >= ENOUGH:
+        if self.seen.pieces >= self._enough:
             self.enough_or_over.set()
+
+    @property
+    def _enough(self) -> int:
+        """An answer that is short anyway ends by itself: a stop would meet Open WebUI while it stores the end."""
+        return 2 * self.max_tokens if self.max_tokens else ENOUGH
 
     def _end(self) -> None:
         self.seen.ended = self.seen.lost is None

@@ -99,8 +99,8 @@ class Inside:
         user = await User.still_signed_in(http, self._token) if self._token else None
         if user is None:
             user = await User.signed_in(http, ACCOUNT, self._password.read_text(encoding="ascii").strip())
-            await user.forget_all_chats()  # of a monitor that was stopped in the middle of a question
             self._token = user.token
+        await user.forget_all_chats()  # of a run that was ended in its middle, or could not delete its chat in time
         return user
 
 
