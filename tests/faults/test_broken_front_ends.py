@@ -99,7 +99,7 @@ async def test_open_webui_asks_elsewhere_until_the_fix_is_pasted(
     form = {"OPENAI_API_BASE_URLS": [elsewhere], "OPENAI_API_KEYS": [""], "OPENAI_API_CONFIGS": {}}
     administrator(settings).call("POST", "/openai/config/update", {"ENABLE_OPENAI_API": True, **form})
     try:
-        broken = await probed.fails("answer.open-webui", "webui-connection-changed")
+        broken = await probed.fails("answer.open-webui", "webui-stored-settings-win")
         assert broken.fix
         assert elsewhere in broken.evidence
     except BaseException:

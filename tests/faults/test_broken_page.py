@@ -32,7 +32,7 @@ ANSWER = "answer.webgpu-static"
 )
 async def test_a_damaged_file(probed: Probed, links: Links, name: str, content: bytes | None) -> None:
     with links.file_is("webgpu-static", name, content):
-        await probed.fails(ANSWER, "page-damaged")
+        await probed.fails(ANSWER, "webgpu-file-corrupt")
 
 
 @pytest.mark.full
@@ -43,7 +43,7 @@ async def test_half_of_a_file(probed: Probed, links: Links, settings: Settings) 
         assert answer.headers["content-encoding"] == "br"
         whole = b"".join(answer.iter_raw())
     with links.file_is("webgpu-static", f"/site{engine}.br", whole[: len(whole) // 2]):
-        await probed.fails(ANSWER, "page-damaged")
+        await probed.fails(ANSWER, "webgpu-file-corrupt")
 
 
 @pytest.mark.full
@@ -60,13 +60,13 @@ async def test_half_of_a_file(probed: Probed, links: Links, settings: Settings) 
 )
 async def test_a_header_is_missing(probed: Probed, links: Links, replaced: list[tuple[str, str]]) -> None:
     with links.demo_served_with(*replaced):
-        await probed.fails(ANSWER, "page-headers-wrong")
+        await probed.fails(ANSWER, "webgpu-headers-missing")
 
 
 @pytest.mark.full
 async def test_the_fix_for_a_header_works_as_it_is_pasted(probed: Probed, links: Links) -> None:
     with links.demo_served_with(("add_header Cross-Origin-Opener-Policy same-origin always;", "")):
-        broken = await probed.fails(ANSWER, "page-headers-wrong")
+        broken = await probed.fails(ANSWER, "webgpu-headers-missing")
         assert broken.fix
         assert run(["sh", "-c", broken.fix], cwd=ROOT, timeout=300).code == 0
         await probed.is_green()

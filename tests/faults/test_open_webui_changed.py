@@ -42,7 +42,6 @@ CONNECTIONS: dict[str, Change] = {
     "a prefix": lambda admin: connections(admin, rules={"prefix_id": "mine"}),
     "for other models": lambda admin: connections(admin, rules={"model_ids": ["gpt-4"]}),
     "as azure": lambda admin: connections(admin, rules={"azure": True, "api_version": "2024-10-21"}),
-    "a key of two lines": lambda admin: connections(admin, key="one\ntwo"),
     "ours disabled, another one dead": lambda admin: connections(admin, OURS, DEAD, rules={"enable": False}),
 }
 
@@ -56,7 +55,13 @@ CONNECTIONS: dict[str, Change] = {
 )
 async def test_the_connection(probed: Probed, admin: Person, change: Change) -> None:
     with change(admin):
-        await probed.fails(ANSWER, "webui-connection-changed")
+        await probed.fails(ANSWER, "webui-stored-settings-win")
+
+
+@pytest.mark.full
+async def test_the_key(probed: Probed, admin: Person) -> None:
+    with connections(admin, key="one\ntwo"):
+        await probed.fails(ANSWER, "webui-wrong-key")
 
 
 NO_MATTER: dict[str, Change] = {

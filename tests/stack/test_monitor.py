@@ -281,7 +281,7 @@ FAULTS = {
     "demo without a header": Fault(
         lambda it: it.demo_served_with(("Cross-Origin-Opener-Policy same-origin", "Cross-Origin-Opener-Policy none")),
         "answer.webgpu-static",
-        "page-headers-wrong",
+        "webgpu-headers-missing",
         "docker restart {project}-gateway-1 {project}-webgpu-static-1; python3 scripts/up.py",
     ),
 }

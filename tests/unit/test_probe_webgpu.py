@@ -32,9 +32,9 @@ def without(name: str) -> Callable[[Served], Served]:
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        (lambda each: replace(each, status=404), "page-damaged"),
-        (lambda each: replace(each, sha256="dd"), "page-damaged"),
-        *((without(name), "page-headers-wrong") for name in HEADERS),
+        (lambda each: replace(each, status=404), "webgpu-file-corrupt"),
+        (lambda each: replace(each, sha256="dd"), "webgpu-file-corrupt"),
+        *((without(name), "webgpu-headers-missing") for name in HEADERS),
     ],
 )
 def test_one_wrong_file_is_enough(which: int, change: Callable[[Served], Served], cause: str) -> None:
@@ -49,7 +49,7 @@ def test_one_wrong_file_is_enough(which: int, change: Callable[[Served], Served]
 def test_a_type_that_no_browser_runs(which: int) -> None:
     files = served()
     files[which] = replace(files[which], headers={**files[which].headers, "content-type": "text/plain"})
-    assert judge(LISTED, files).cause == "page-headers-wrong"
+    assert judge(LISTED, files).cause == "webgpu-headers-missing"
 
 
 def compressed(each: Served, encoding: str, sha256: str) -> Served:
@@ -61,9 +61,9 @@ def compressed(each: Served, encoding: str, sha256: str) -> Served:
     [
         ("br", "b1", None),
         ("gzip", "b2", None),
-        ("br", "b2", "page-damaged"),
-        ("br", "bb", "page-damaged"),
-        ("zstd", "b1", "page-damaged"),
+        ("br", "b2", "webgpu-file-corrupt"),
+        ("br", "bb", "webgpu-file-corrupt"),
+        ("zstd", "b1", "webgpu-file-corrupt"),
     ],
 )
 def test_what_browsers_get_is_compressed(encoding: str, sha256: str, cause: str | None) -> None:

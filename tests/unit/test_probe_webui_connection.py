@@ -37,7 +37,21 @@ def ours(key: str = "", **rules: Any) -> Connection:
 )
 def test_what_is_wrong(connections: list[Connection], said: str | None) -> None:
     wrong = what_is_wrong(connections, OURS, MODEL)
-    assert wrong is None if said is None else said in (wrong or "")
+    assert wrong is None if said is None else wrong and said in wrong.said
+
+
+@pytest.mark.parametrize(
+    ("connections", "cause"),
+    [
+        ([ours("two\nlines")], "webui-wrong-key"),
+        ([ours("two\nlines", enable=False)], "webui-stored-settings-win"),
+        ([Connection("http://other/v1", "two\nlines")], "webui-stored-settings-win"),
+    ],
+)
+def test_only_a_key_that_alone_is_wrong_is_named(connections: list[Connection], cause: str) -> None:
+    wrong = what_is_wrong(connections, OURS, MODEL)
+    assert wrong is not None
+    assert wrong.cause == cause
 
 
 def test_other_models_only_matters_where_the_model_is_known() -> None:

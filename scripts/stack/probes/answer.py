@@ -99,7 +99,7 @@ async def demo_answers(around: Surroundings) -> Outcome:
             return _unreachable(around, WEBGPU_STATIC, unreachable)
         except httpx.DecodingError as damaged:
             evidence = f"{damaged.request.url.path} can't be unpacked: {damaged}"
-            return failed("page-damaged", evidence, **around.names(WEBGPU_STATIC))
+            return failed("webgpu-file-corrupt", evidence, **around.names(WEBGPU_STATIC))
         except httpx.TimeoutException:
             evidence = f"{page.url} takes the connection and does not answer"
             return failed("front-end-down", evidence, **around.names(WEBGPU_STATIC))

@@ -268,13 +268,13 @@ _CAUSES = (
         f"docker rm --force {{container}}; {UP}\n# if it stays so, a rule is in the way: {SHOW_RULES}",
     ),
     Cause(
-        "page-damaged",
+        "webgpu-file-corrupt",
         "The demo does not load, or says that a file is missing or damaged.",
         "A file of the page does not come, or its hash is not the one that it had when the image was made.",
         f"{UP} --rebuild webgpu-static",
     ),
     Cause(
-        "page-headers-wrong",
+        "webgpu-headers-missing",
         "The browser loads the demo's files and refuses to run them.",
         "A file of the page comes without a header that it needs, or as another type.",
         f"docker restart {{gateway}} {{container}}; {UP}",
@@ -299,10 +299,17 @@ _CAUSES = (
         "sleep {seconds}; python3 scripts/probe.py --only answer",
     ),
     Cause(
-        "webui-connection-changed",
+        "webui-stored-settings-win",
         "Open WebUI shows no model, or says that it can't connect.",
         "All else is well, but the connection that Open WebUI has stored leads elsewhere, is switched off, or has "
         "other models only; a restart puts it right.",
+        "docker restart {container}",
+    ),
+    Cause(
+        "webui-wrong-key",
+        "Open WebUI shows no model, or says that it can't connect.",
+        "All else is well, and the connection that Open WebUI has stored is ours, but its key can't be sent; a restart "
+        "puts it right. Any other key does no harm: the gateway brings the token that counts.",
         "docker restart {container}",
     ),
     Cause(

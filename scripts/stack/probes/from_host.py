@@ -106,4 +106,4 @@ async def _or_asks_elsewhere(running: Running, container: Container, outcome: Ou
     )
     if wrong is None:
         return outcome
-    return failed("webui-connection-changed", f"{wrong}; {outcome.evidence}", **outcome.names)
+    return failed(wrong.cause, f"{wrong.said}; {outcome.evidence}", **outcome.names)

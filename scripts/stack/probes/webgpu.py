@@ -65,10 +65,10 @@ async def page_is_whole(http: httpx.AsyncClient, wanted: Callable[[str], bool] =
         return failed("front-end-down", f"the gateway says: {answer.in_short}")
     listed = answer.json
     if not isinstance(listed, dict) or "/index.html" not in listed:
-        return failed("page-damaged", f"{FILES} is not the list of the page's files: {answer.in_short}")
+        return failed("webgpu-file-corrupt", f"{FILES} is not the list of the page's files: {answer.in_short}")
     compressed = Answer.of(await http.get(COMPRESSED, timeout=BEGIN_SECONDS)).json
     if not isinstance(compressed, dict) or compressed.keys() != listed.keys():
-        return failed("page-damaged", f"{COMPRESSED} is not the list of the files' compressed forms")
+        return failed("webgpu-file-corrupt", f"{COMPRESSED} is not the list of the files' compressed forms")
     paths = ("/", *filter(wanted, listed))
     forms = [(path, form) for path in paths for form in (*ENCODINGS, *(() if path.endswith(LARGE) else ("identity",)))]
     served = await _all_fetched(http, forms)
@@ -87,7 +87,7 @@ async def page_is_as_its_sources(http: httpx.AsyncClient, sources: Path) -> Outc
         return failed("front-end-down", f"the gateway says: {index.in_short}")
     named = re.findall(r'(?:src|href)="(/[^"]+)"', index.body)
     if not named or "{{" in index.body:
-        return failed("page-damaged", f"index.html names no files, or has blanks: {index.in_short}")
+        return failed("webgpu-file-corrupt", f"index.html names no files, or has blanks: {index.in_short}")
     listed = {
         f"/page/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest()
         for file in (sorted(sources.iterdir()) if sources.is_dir() else ())
@@ -114,17 +114,17 @@ def judge(
     seen = set()
     for each in served:
         if each.status != 200:
-            return failed("page-damaged", f"{each.path}: status {each.status}")
+            return failed("webgpu-file-corrupt", f"{each.path}: status {each.status}")
         made = (compressed or {}).get(each.path, {}).get(each.encoding) if each.encoding else listed[each.path]
         if each.sha256 != made:
             form = f", compressed as {each.encoding}," if each.encoding else ""
-            return failed("page-damaged", f"{each.path}{form} is not {made_as}")
+            return failed("webgpu-file-corrupt", f"{each.path}{form} is not {made_as}")
         for name, needed in HEADERS.items():
             if needed not in each.headers.get(name, ""):
-                return failed("page-headers-wrong", f"{each.path}: {name}: {each.headers.get(name) or 'missing'}")
+                return failed("webgpu-headers-missing", f"{each.path}: {name}: {each.headers.get(name) or 'missing'}")
         ending = re.sub(r"^.*[./]", "", each.path) or "html"
         if not each.headers.get("content-type", "").startswith(TYPES.get(ending, "")):
-            return failed("page-headers-wrong", f"{each.path}: content-type: {each.headers.get('content-type')}")
+            return failed("webgpu-headers-missing", f"{each.path}: content-type: {each.headers.get('content-type')}")
         seen.add(each.path)
     return ok(f"{len(seen)} files, {made_as} and with their headers")
 

@@ -33,6 +33,18 @@ class Connection:
     rules: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Wrong:
+    """Why a connection does not lead to the model.
+
+    Args:
+        cause: as the catalogue of causes has it.
+    """
+
+    said: str
+    cause: str = "webui-stored-settings-win"
+
+
 async def stored(running: Running, open_webui: Container) -> Sequence[Connection]:
     """The connections as the database has them; none where they are all switched off.
 
@@ -57,7 +69,7 @@ def read(settings: Mapping[str, Any]) -> Sequence[Connection]:
     ]
 
 
-def what_is_wrong(connections: Sequence[Connection], ours: str, model: str | None) -> str | None:
+def what_is_wrong(connections: Sequence[Connection], ours: str, model: str | None) -> Wrong | None:
     """Why none of them leads to the model on the way that the stack gave it; None where one does.
 
     Args:
@@ -66,13 +78,16 @@ def what_is_wrong(connections: Sequence[Connection], ours: str, model: str | Non
     """
     faults = [_fault(each, ours, model) for each in connections]
     if not faults:
-        return f"Open WebUI asks nobody, not {ours}: its connections are switched off, or there are none"
-    return None if None in faults else "; ".join(fault for fault in faults if fault)
+        return Wrong(f"Open WebUI asks nobody, not {ours}: its connections are switched off, or there are none")
+    if None in faults:
+        return None
+    found = [fault for fault in faults if fault]
+    return Wrong("; ".join(fault.said for fault in found), found[0].cause)
 
 
-def _fault(connection: Connection, ours: str, model: str | None) -> str | None:
+def _fault(connection: Connection, ours: str, model: str | None) -> Wrong | None:
     if connection.url != ours:  # one slash more, and the gateway knows none of its paths
-        return f"Open WebUI asks {connection.url}, not {ours}"
+        return Wrong(f"Open WebUI asks {connection.url}, not {ours}")
     rules = connection.rules
     only = rules.get("model_ids")
     faults = {
@@ -80,6 +95,10 @@ def _fault(connection: Connection, ours: str, model: str | None) -> str | None:
         f"puts {rules.get('prefix_id')!r} before each model's name": bool(rules.get("prefix_id")),
         f"is for {', '.join(only or ())} only": bool(only and model and model not in only),
         "is set to Azure, whose addresses are others": bool(rules.get("azure")),
-        "has a key that can't be sent: it holds a line break or the like": not connection.key.isprintable(),
     }
-    return next((f"Open WebUI's connection to {ours} {fault}" for fault, so in faults.items() if so), None)
+    if fault := next((fault for fault, so in faults.items() if so), None):
+        return Wrong(f"Open WebUI's connection to {ours} {fault}")
+    if not connection.key.isprintable():
+        said = f"Open WebUI's connection to {ours} has a key that can't be sent: it holds a line break or the like"
+        return Wrong(said, "webui-wrong-key")
+    return None
