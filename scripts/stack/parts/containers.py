@@ -130,6 +130,11 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
         )
 
 
+def image_of(settings: Settings, service: str) -> str:
+    """The name of the service's image."""
+    return f"{IMAGES}/{service}:{settings.image_tag}"
+
+
 def images(settings: Settings, client: DockerClient) -> list[str]:
     """The names of the images that were built under the project's tag."""
     found = client.images.list(filters={"reference": f"{IMAGES}/*:{settings.image_tag}"})
