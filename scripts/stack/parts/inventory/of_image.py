@@ -56,7 +56,7 @@ def read_files(client: DockerClient, image: str, wanted: Callable[[str], bool]) 
             exit_code=2,
         ) from missing
     try:
-        return from_tar(container.export(), wanted)
+        return from_tar(cast(Iterable[bytes], container.export()), wanted)
     finally:
         container.remove(force=True, v=True)
 
