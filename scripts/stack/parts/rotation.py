@@ -37,9 +37,7 @@ class Secret:
 
 
 TOKEN = Secret("token", "gateway/token", "gateway", "what the gateway, and your own containers, bring to the relay")
-SECRET_KEY = Secret(
-    "secret-key", "open-webui/secret-key", "open-webui", "signs Open WebUI's sessions; all must sign in"
-)
+SECRET_KEY = Secret("secret-key", "open-webui/secret-key", "open-webui", "of Open WebUI's sessions; all must sign in")
 ADMIN_PASSWORD = Secret(
     "admin-password", "open-webui/admin-password", "open-webui", "of admin@localhost, unless another one was chosen"
 )
@@ -53,9 +51,9 @@ def named(name: str) -> Secret:
     return next(secret for secret in ALL if secret.name == name)
 
 
-def users_of(secrets: Sequence[Secret]) -> list[str]:
-    """The services that must be started again, each once."""
-    return [service for service in READERS if any(secret.user == service for secret in secrets)]
+def users_of(secrets: Sequence[Secret], others: Sequence[str] = ()) -> list[str]:
+    """The services that must be started again, each once; the others, too."""
+    return [service for service in READERS if service in others or any(secret.user == service for secret in secrets)]
 
 
 def check_runs(settings: Settings, client: DockerClient, secrets: Sequence[Secret]) -> None:
@@ -97,10 +95,20 @@ def hand_out(settings: Settings, client: DockerClient, services: Sequence[str]) 
 
 
 def take_up(settings: Settings, client: DockerClient) -> None:
-    """Start those again whose secrets are younger than they are: a rotation was interrupted.
+    """Start those again that a rotation which was interrupted has left behind; it does not wait for them.
 
     Raises:
         StackError: ``container-failed`` or ``containers-failed``.
+    """
+    if late := behind(settings, client):
+        containers.restart(settings, late)
+
+
+def behind(settings: Settings, client: DockerClient) -> list[str]:
+    """The services that run, and are older than a secret of theirs.
+
+    Raises:
+        StackError: ``container-failed``.
     """
     init = containers.run_once(settings, client, "init")
     running = {
@@ -108,13 +116,11 @@ def take_up(settings: Settings, client: DockerClient) -> None:
         for service in READERS
         if (found := containers.of_project(settings, client, service)) and found[0].status == "running"
     }
-    late = [
+    return [
         service
         for service, container in running.items()
         if made_secrets.made_at(init, service) > _seconds(container.attrs["State"]["StartedAt"])
     ]
-    if late:
-        containers.restart(settings, late)
 
 
 def _seconds(stamp: str) -> float:
