@@ -1,4 +1,4 @@
-"""What everything is built from is pinned, by hash where there is one: each rule a function that a broken file fails."""
+"""What everything is built from is pinned, by hash where there is one: each rule is one that a broken file fails."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from stack.parts.inventory.packages import Inventory, found_in, is_record
 from stack.tools.errors import StackError
 
 
-class _Stream:
+class Stream:
     """Chunks as a file that `tarfile` can read from its beginning to its end."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
@@ -64,7 +64,7 @@ def read_files(client: DockerClient, image: str, wanted: Callable[[str], bool]) 
 def from_tar(chunks: Iterable[bytes], wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """The same, from a tar archive that comes in pieces."""
     files: dict[str, bytes] = {}
-    with tarfile.open(fileobj=cast(IO[bytes], _Stream(chunks)), mode="r|") as archive:
+    with tarfile.open(fileobj=cast(IO[bytes], Stream(chunks)), mode="r|") as archive:
         for member in archive:
             path = member.name.removeprefix("./").lstrip("/")
             if member.isfile() and wanted(path) and (content := archive.extractfile(member)):
