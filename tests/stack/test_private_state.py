@@ -1,0 +1,27 @@
+"""What the stack keeps on the host is for its user only."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from fakes.made_secrets import FILES
+from stack.parts import containers, made_secrets
+from stack.settings import Settings
+from stack.tools.docker_engine import client
+
+
+def test_only_the_user_can_read_what_is_kept(settings: Settings) -> None:
+    assert stat.S_IMODE(settings.state.stat().st_mode) == 0o700
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in settings.state.iterdir() if file.is_file()}
+    assert {"relay-token", "relay.log", "foundry.log", "relay.json"} <= modes.keys()
+    assert set(modes.values()) == {0o600}, modes
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_of_the_secrets_only_the_relays_is_on_the_host(settings: Settings, file: str) -> None:
+    secret = made_secrets.read(containers.run_once(settings, client(), "init"), *file.split("/"))
+    kept = [path for path in settings.state.rglob("*") if path.is_file() and path.stat().st_size < 50_000_000]
+    holders = {path.name for path in kept if secret.encode() in path.read_bytes()}
+    assert holders == ({"relay-token"} if file == "gateway/token" else set())
