@@ -18,12 +18,15 @@ class Advisories:
     Attributes:
         asked: every package that was asked about, with its ecosystem.
         instead: what is answered in place of what would be right: a status, and a body.
+        status: with which the right answers come.
+        change: what becomes of the right answers.
     """
 
     def __init__(self, *vulnerable: tuple[str, str]) -> None:
         self.vulnerable = {*WELL_KNOWN, *vulnerable}
         self.asked: list[tuple[str, str, str]] = []
         self.instead: tuple[int, bytes] | None = None
+        self.status = 200
         self.change: Callable[[Any], Any] = lambda answer: answer
         self.url = ""
 
@@ -68,7 +71,10 @@ def served(advisories: Advisories) -> Iterator[Advisories]:
 
         def _reply(self, body: Any) -> None:
             found = advisories.answer(self.path, body)
-            status, content = 200 if found is not None else 404, json.dumps(advisories.change(found)).encode()
+            status, content = (
+                advisories.status if found is not None else 404,
+                json.dumps(advisories.change(found)).encode(),
+            )
             if advisories.instead:
                 status, content = advisories.instead
             self.send_response(status)

@@ -159,6 +159,12 @@ def test_garbage_is_never_green(source: Advisories, garbage: tuple[int, bytes]) 
     assert asked(Osv(source.url), Npm(source.url), Pypi(source.url)) == SKIPPED
 
 
+@pytest.mark.parametrize("status", [203, 302, 404, 429, 500])
+def test_an_answer_that_says_of_itself_that_it_is_none_is_never_green(source: Advisories, status: int) -> None:
+    source.status = status
+    assert asked(Osv(source.url), Npm(source.url), Pypi(source.url)) == SKIPPED
+
+
 def test_garbage_after_a_good_beginning_is_never_green(source: Advisories) -> None:
     """The hole that everybody knows is told of, and then one package's result is missing."""
     more = Package(Kind.PYTHON, "pydantic", "2.0")
