@@ -30,6 +30,7 @@ def hidden(settings: Settings, engine: DockerClient) -> dict[bytes, str]:
     """Everything that must not be in an image, and what it is."""
     init = containers.run_once(settings, engine, "init")
     told = {made_secrets.read(init, *file.split("/")).encode(): file for file in FILES}
+    assert len(told) == len(FILES) - 1  # two know the same one
     for knob in (*BUILD_KNOBS, *PROXIES):
         if value := os.environ.get(knob):
             told[value.encode()] = knob
@@ -38,7 +39,6 @@ def hidden(settings: Settings, engine: DockerClient) -> dict[bytes, str]:
     debians = read_files(engine, containers.image_of(settings, "init"), lambda path: path.startswith("usr/share/ca-"))
     public = {line for content in debians.values() for line in lines_of(content)}
     extra = {line for path in files for line in lines_of(path.read_bytes()) if line not in public}
-    assert set(FILES) <= set(told.values())
     return {**told, **dict.fromkeys(sorted(extra)[:50], "a certificate of this machine's own")}
 
 
