@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The first passwords, and a new one for a forgotten one: python3 scripts/passwords.py [show|reset SERVICE]"""
+"""The first passwords, and new secrets: python3 scripts/passwords.py [show|reset SERVICE|rotate [NAME...]]"""
 
 from stack.bootstrap import enter
 

@@ -1,5 +1,8 @@
 #!/bin/sh
 # Makes each secret that is missing. One that exists is never written again, so running this twice changes nothing.
+#   make-secrets                          what its service does at each start
+#   make-secrets rotate VOLUME/NAME ...   takes these away first; where that is interrupted, the next start makes them
+#   make-secrets forget                   the replaced passwords that were kept for those who must know them once more
 # A secret appears complete or not at all: it is written beside its place, given away, and only then renamed.
 set -eu
 umask 077
@@ -40,6 +43,21 @@ shared() {
         shift 3
     done
 }
+
+case ${1:-} in
+    rotate)
+        shift
+        for each; do
+            # The administrator may have another password by now; only who still has this one gets the new one, and that
+            # Open WebUI finds out at its next start (services/open-webui/accounts.py). Its old files go on counting.
+            if [ "$each" = open-webui/admin-password ] && [ -e "/secrets/$each" ]; then
+                mv "/secrets/$each" "$(mktemp -u "/secrets/$each.old-XXXXXXXX")"
+            fi
+            rm -f "/secrets/$each"
+        done
+        ;;
+    forget) rm -f /secrets/open-webui/admin-password.old-* ;;
+esac
 
 secret gateway token 10002
 secret open-webui secret-key 10003

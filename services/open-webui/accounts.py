@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 ADMIN = "admin@localhost"
 PROBE = "probe@localhost"
 MONITOR = "monitor@localhost"
@@ -32,6 +34,18 @@ async def keep(email: str, name: str, password: str) -> None:
     auth = await Auths.get_auth_by_id(user.id)
     if auth and not await verify_password(password, auth.password):
         await Auths.update_user_password_by_id(user.id, await get_password_hash(password))
+
+
+async def renew(email: str, old: Sequence[str], new: str) -> None:
+    """Give the account a new password where it still has one of the old ones; whoever has another one keeps it."""
+    from open_webui.models.auths import Auths  # noqa: PLC0415
+    from open_webui.models.users import Users  # noqa: PLC0415
+    from open_webui.utils.auth import get_password_hash, verify_password  # noqa: PLC0415
+
+    user = await Users.get_user_by_email(email)
+    auth = await Auths.get_auth_by_id(user.id) if user else None
+    if auth and any([await verify_password(each, auth.password) for each in old]):
+        await Auths.update_user_password_by_id(auth.id, await get_password_hash(new))
 
 
 async def set_password(email: str, password: str) -> bool:

@@ -15,3 +15,8 @@ def read(name: str) -> str:
         raise SystemExit(
             f"The secret {name} can't be read ({missing.strerror}). Run: python3 scripts/up.py"
         ) from missing
+
+
+def replaced(name: str) -> list[str]:
+    """What the secret was before it was rotated, as long as that is kept."""
+    return [file.read_text(encoding="ascii").strip() for file in sorted(FOLDER.glob(f"{name}.old-*"))]

@@ -28,7 +28,9 @@ async def _prepare_and_serve(knobs: own_settings.Knobs) -> None:
 
     metadata = await Config.get(own_settings.MODEL_METADATA) or {}
     await Config.upsert(own_settings.stored(knobs, metadata))
-    await accounts.make_first_admin(secret_files.read("admin-password"))
+    first_password = secret_files.read("admin-password")
+    await accounts.make_first_admin(first_password)
+    await accounts.renew(accounts.ADMIN, secret_files.replaced("admin-password"), first_password)
     await accounts.keep(accounts.PROBE, "The stack's probe", secret_files.read("probe-password"))
     await accounts.keep(accounts.MONITOR, "The stack's monitor", secret_files.read("monitor-password"))
     # Only the gateway can reach this port, so what it says about the sender is taken.

@@ -10,7 +10,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import accounts, containers, development, foundry, host_checks, relay_token
+from stack.parts import accounts, containers, development, foundry, host_checks, relay_token, rotation
 from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
@@ -67,6 +67,7 @@ def bring_up(
             containers.build(settings, progress, anew=rebuild)
         with stages.stage("Secrets"):
             token_file = relay_token.fetch(settings, engine)
+            rotation.take_up(settings, engine)
         with stages.stage("Foundry Local and its model") as progress:
             foundry.ensure(settings, progress, stages.say)
         with stages.stage("Relay"):

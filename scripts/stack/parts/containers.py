@@ -79,6 +79,41 @@ def run_once(settings: Settings, client: DockerClient, service: str, timeout: fl
     )
 
 
+def run_beside(settings: Settings, service: str, arguments: Sequence[str]) -> None:
+    """Run a one-shot service with arguments, in a container of its own that is gone afterwards.
+
+    Raises:
+        StackError: ``container-failed``.
+    """
+    argv = ["run", "--rm", "--no-deps", "--no-TTY", service, *arguments]
+    done = compose(argv, project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    if done.code != 0:
+        raise StackError(
+            f"`{service} {' '.join(arguments)}` failed:\n{_tail(done)}",
+            fix="python3 scripts/up.py   makes the stack well; then run this again.",
+            cause="container-failed",
+        )
+
+
+def restart(settings: Settings, services: Sequence[str]) -> None:
+    """Restart these services' containers as they are; `wait` waits for them.
+
+    Raises:
+        StackError: ``containers-failed`` with the end of Compose's output.
+    """
+    _compose_or_fail(settings, ["restart", *services])
+
+
+def wait(settings: Settings, services: Sequence[str]) -> None:
+    """Wait until these services' containers are healthy.
+
+    Raises:
+        StackError: ``containers-failed`` with the end of Compose's output.
+    """
+    options = ["--detach", "--wait", "--wait-timeout", "180", "--no-build", "--no-deps", "--no-recreate"]
+    _compose_or_fail(settings, ["up", *options, *services])
+
+
 def start(settings: Settings, progress: Progress, *, overlay: str | None = None) -> None:
     """Bring all services up and wait until each is healthy; what already runs as configured stays untouched.
 
@@ -103,7 +138,17 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
             fix=f"End that program (`ss -ltnp 'sport = :{taken['port']}'` names it) or choose another port in .env.",
             cause="port-taken",
         )
-    raise StackError(
+    raise _not_all_up(done)
+
+
+def _compose_or_fail(settings: Settings, arguments: Sequence[str]) -> None:
+    done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    if done.code != 0:
+        raise _not_all_up(done)
+
+
+def _not_all_up(done: Finished) -> StackError:
+    return StackError(
         f"The containers did not all come up:\n{_tail(done)}",
         fix="python3 scripts/probe.py   says which one and why; `docker compose logs SERVICE` shows its log.",
         cause="containers-failed",
@@ -128,6 +173,11 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
             fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
             cause="containers-stay",
         )
+
+
+def image_of(settings: Settings, service: str) -> str:
+    """The name of the service's image."""
+    return f"{IMAGES}/{service}:{settings.image_tag}"
 
 
 def images(settings: Settings, client: DockerClient) -> list[str]:

@@ -39,6 +39,17 @@ def replace(init: Container, service: str, name: str, value: str) -> None:
     init.put_archive(str(Path(path(service, name)).parent), changed.getvalue())
 
 
+def made_at(init: Container, service: str) -> int:
+    """When the newest of a service's secrets was made: seconds since 1970, rounded down.
+
+    Args:
+        init: from `stack.parts.containers.run_once`.
+    """
+    chunks, _ = init.get_archive(f"/secrets/{service}")
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        return int(max((member.mtime for member in archive if member.isfile()), default=0))
+
+
 def path(service: str, name: str) -> str:
     """Where the secret is inside of that container."""
     return f"/secrets/{service}/{name}"

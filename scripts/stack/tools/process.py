@@ -173,11 +173,13 @@ def spawn_daemon(
 ) -> int:
     """Start a program that outlives this one (session of its own, output appended to ``log``) and return its pid.
 
+    Only its user can read the log.
+
     Args:
         uid, gid: run it as this user; None keeps the present one.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with os.fdopen(_open_for_us_only(log), "ab") as output:
         if uid is not None and os.geteuid() == 0:
             os.chown(log, uid, gid if gid is not None else -1)
         try:
@@ -196,6 +198,13 @@ def spawn_daemon(
         except FileNotFoundError as missing:
             raise _missing(argv[0]) from missing
     return child.pid
+
+
+def _open_for_us_only(log: Path) -> int:
+    handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    if hasattr(os, "fchmod"):  # one that was there already may be open to others
+        os.fchmod(handle, 0o600)
+    return handle
 
 
 def become(argv: Sequence[str]) -> NoReturn:

@@ -44,7 +44,7 @@ def tokenizer(gguf: Gguf) -> dict[str, Any]:
         "model": {
             "type": "BPE",
             "dropout": None,
-            "unk_token": None,
+            "unk_token": None,  # nosec B105  (a token of the text, and there is none)
             "continuing_subword_prefix": None,
             "end_of_word_suffix": None,
             "fuse_unk": False,
