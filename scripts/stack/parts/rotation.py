@@ -110,7 +110,9 @@ def behind(settings: Settings, client: DockerClient) -> list[str]:
     Raises:
         StackError: ``container-failed``.
     """
-    init = containers.run_once(settings, client, "init")
+    init = next(iter(containers.of_project(settings, client, "init")), None)
+    if init is None:
+        init = containers.run_once(settings, client, "init")
     running = {
         service: found[0]
         for service in READERS
