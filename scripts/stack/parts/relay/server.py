@@ -37,8 +37,8 @@ BODY_SECONDS = 120.0  # all of it; on the way from this machine to itself that i
 REQUESTS_A_SECOND = 500.0  # of one sender: the gateway is one, with all front ends behind it
 SILENCE_SECONDS = 600.0
 WIND_DOWN_SECONDS = 1.0  # for requests under way when asked to stop; the server grants it twice
-# Without a request, or with one that does not come to the end of its headers. Longer than the gateway keeps a connection,
-# so that it is never the relay that closes first.
+# Without a request, or with one that does not come to the end of its headers. Longer than the gateway keeps a
+# connection, so that it is never the relay that closes first.
 IDLE_CLIENT_SECONDS = 30.0
 UNREAD_BODY_SECONDS = 2.0
 
