@@ -124,7 +124,7 @@ class Grammar:
     def request(self) -> Odd:
         """The next one."""
         self._whole = True
-        raw = self._built() if self._chance(0.75) else self._mutated()
+        raw = self._built() if self._chance(0.85) else self._mutated()
         return Odd(raw, self._whole)
 
     def _chance(self, part: float) -> bool:
@@ -171,7 +171,7 @@ class Grammar:
             self._odd()
             end = self._pick.choice(("\n", "\r", "\r\r\n"))
         version = "HTTP/1.1"
-        if self._chance(0.08):
+        if self._chance(0.04):
             self._odd()
             version = self._pick.choice(VERSIONS)
         lines = [f"{method} {path} {version}", *self._hosts(), *self._target.headers, *self._origins()]
@@ -185,13 +185,13 @@ class Grammar:
         return head + body
 
     def _call(self) -> tuple[str, str]:
-        method, path = self._pick.choice(self._target.calls if self._chance(0.65) else FORBIDDEN).split(" ")
+        method, path = self._pick.choice(self._target.calls if self._chance(0.8) else FORBIDDEN).split(" ")
         if self._chance(0.15):
             method = self._pick.choice(METHODS)
         if self._chance(0.04):
             self._odd()
             method = self._pick.choice(ODD_METHODS)
-        if self._chance(0.45):
+        if self._chance(0.3):
             path = self._bent(path)
         return method, path
 
@@ -214,7 +214,7 @@ class Grammar:
 
     def _hosts(self) -> list[str]:
         name = self._pick.choice(self._target.names)
-        if self._chance(0.85):
+        if self._chance(0.92):
             return [f"Host: {name}"]
         self._odd()
         odd = ("evil.example", "", f"{name}.", f"{name}@evil.example", f"evil.example@{name}", f"{name},evil.example")
@@ -223,7 +223,7 @@ class Grammar:
         )
 
     def _origins(self) -> list[str]:
-        if self._chance(0.7):
+        if self._chance(0.85):
             return []
         own = self._target.origin or "http://localhost"
         return [f"Origin: {self._pick.choice((own, own, 'https://evil.example', 'null', '', f'{own}.evil.example'))}"]
@@ -267,7 +267,7 @@ class Grammar:
             "X-Long: " + "a" * self._pick.choice((4000, 9000, 40_000)),
             "\r\n".join(f"X-{number}: b" for number in range(150)),
         )
-        if self._chance(0.6):
+        if self._chance(0.85):
             return self._pick.choice(proper)
         self._odd()
         return self._pick.choice(odd)
