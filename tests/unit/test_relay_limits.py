@@ -13,7 +13,7 @@ from stack.parts.relay import limits
 from stack.parts.relay.access_log import harmless
 from stack.parts.relay.limits import CONNECTIONS, Crowd, Rate
 
-RATE, IDLE, BODY = 20.0, 1.5, 1.5  # requests per second, and seconds
+RATE, IDLE, BODY = 20.0, 0.8, 0.8  # requests per second, and seconds
 
 
 @pytest.fixture(scope="module")
@@ -69,25 +69,9 @@ def test_of_a_path_only_the_words_of_the_api_are_logged(target: str, logged: str
     assert harmless(target) == logged
 
 
-async def test_a_flood_is_told_to_come_again_and_the_next_second_it_may(
-    relay: RelayProcess, foundry: FakeFoundry
-) -> None:
-    one = request("/v1/models", host=host(relay))
-    answers = await asyncio.gather(*(relay.send(one) for _ in range(200)))
-    passed = sum(status == 200 for status, _, _ in answers)
-    assert RATE * limits.BURST_SECONDS <= passed < 150
-    assert passed == len(foundry.requests)
-    for status, headers, body in answers:
-        if status != 200:
-            assert (status, headers["retry-after"], code_of(body)) == (429, "5", "too-many-requests")
-    await asyncio.sleep(1 / RATE * 2)
-    assert (await relay.send(one))[0] == 200
-
-
 async def test_one_connection_too_many_is_told_so_and_the_others_stay(
     relay: RelayProcess, foundry: FakeFoundry
 ) -> None:
-    await asyncio.sleep(4 / RATE)
     kept = [await asyncio.open_connection("127.0.0.1", relay.port) for _ in range(CONNECTIONS)]
     try:
         status, headers, body = await relay.send(request("/v1/models", host=host(relay)))
@@ -111,15 +95,11 @@ async def test_headers_that_never_end_are_not_waited_for(
     reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
     started = time.monotonic()
     writer.write(begun)
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        while True:
-            if begun:
-                writer.write(b"a")  # a drop now and then changes nothing
-            async with asyncio.timeout(10):
-                try:
-                    await asyncio.wait_for(reader.readexactly(1), 0.2)
-                except TimeoutError:
-                    continue
+    closed = asyncio.create_task(reader.read())
+    while not closed.done() and time.monotonic() - started < 10:
+        writer.write(b"a" if begun else b"")  # a drop now and then changes nothing
+        await asyncio.wait({closed}, timeout=0.2)
+    assert await closed == b""
     assert IDLE * 0.9 <= time.monotonic() - started < IDLE + 3
     writer.close()
 
@@ -140,7 +120,22 @@ async def test_a_body_that_never_ends_is_not_waited_for(relay: RelayProcess, fou
     writer.close()
 
 
-def test_there_are_files_enough(tmp_path: Path) -> None:
-    with running_relay(tmp_path) as process:
-        limit = Path(f"/proc/{process.pid}/limits").read_text().partition("Max open files")[2].split()[0]
+def test_there_are_files_enough(relay: RelayProcess) -> None:
+    limit = Path(f"/proc/{relay.pid}/limits").read_text().partition("Max open files")[2].split()[0]
     assert limit == "unlimited" or int(limit) >= limits.OPEN_FILES
+
+
+async def test_a_flood_is_told_to_come_again_and_the_next_second_it_may(
+    relay: RelayProcess, foundry: FakeFoundry
+) -> None:
+    one = request("/v1/models", host=host(relay))
+    answers = await asyncio.gather(*(relay.send(one) for _ in range(200)))
+    passed = sum(status == 200 for status, _, _ in answers)
+    assert RATE * limits.BURST_SECONDS <= passed < 150
+    assert passed == len(foundry.requests)
+    for status, headers, body in answers:
+        if status != 200:
+            assert (status, headers["retry-after"], code_of(body)) == (429, "5", "too-many-requests")
+    async with asyncio.timeout(2):
+        while (await relay.send(one))[0] != 200:
+            pass
