@@ -1,5 +1,5 @@
 #!/bin/bash
-# Writes the three facts that are only known at start next to nginx's fixed configuration, then becomes nginx.
+# Writes the facts that are only known at start next to nginx's fixed configuration, then becomes nginx.
 # The token passes through shell builtins only, so it is in no argument list, no environment and no log.
 set -euo pipefail
 umask 077
@@ -20,6 +20,19 @@ fi
 # max_fails=0: with one host there is no better one to turn to while this one is away.
 printf 'server host.docker.internal:%s max_fails=0;\n' "$FOUNDRY_PORT" >"$facts/relay.conf"
 printf 'proxy_set_header Host "host.docker.internal:%s";\n' "$FOUNDRY_PORT" >"$facts/relay-host.conf"
+
+rate=${GATEWAY_RATE:-}
+if [[ ! $rate =~ ^[1-9][0-9]{1,5}$ ]]; then
+    echo "GATEWAY_RATE must be a whole number from 10 on, such as 200." >&2
+    exit 1
+fi
+# Bursts pass at once and not one after the other: a page is a burst, and so are users who come back from lunch.
+{
+    printf 'limit_req_zone "$binary_remote_addr$server_port" zone=requests:1m rate=%sr/s;\n' "$rate"
+    printf 'limit_req_zone $asks_a_model zone=questions:1m rate=%sr/s;\n' "$((rate / 10))"
+} >"$facts/limits.conf"
+printf 'limit_req zone=requests burst=%s nodelay;\n' "$((rate * 20))" >"$facts/requests.conf"
+printf 'limit_req zone=questions burst=%s nodelay;\n' "$rate" >"$facts/questions.conf"
 
 # Foundry's door is for `private` only: `edge`, the network with the default route, can be reached from outside of the
 # stack. The sender is checked and not the address listened on, because that one changes when a network is reconnected.

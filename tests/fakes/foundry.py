@@ -224,11 +224,15 @@ async def _read_request(reader: asyncio.StreamReader, begin: bytes) -> Received:
     if length := received.header("Content-Length"):
         received.body = await reader.readexactly(int(length[0]))
     elif "chunked" in received.header("Transfer-Encoding"):
-        while size := int(await reader.readline(), 16):
+        while size := int(await _line(reader), 16):
             received.body += await reader.readexactly(size)
             await reader.readline()
         await reader.readline()
     return received
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\n")  # and not readline, which takes the connection's end for a line
 
 
 async def _left_within(received: Received, seconds: float) -> bool:

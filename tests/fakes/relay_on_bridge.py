@@ -30,7 +30,7 @@ class Arrived:
 class RelayOnBridge:
     """Listens on ``host:port`` while its context is open; can be stopped and started again.
 
-    A chat completion streams one event, waits for `go_on`, and streams the rest.
+    A chat completion streams one event (or none, with `first_word_waits`), waits for `go_on`, and streams the rest.
     """
 
     def __init__(self, host: str) -> None:
@@ -38,6 +38,7 @@ class RelayOnBridge:
         self.port = 0
         self.arrived: list[Arrived] = []
         self.go_on = threading.Event()
+        self.first_word_waits = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.ServerRunner | None = None
@@ -96,9 +97,12 @@ class RelayOnBridge:
         answer = web.StreamResponse(headers={**headers, "Content-Type": "text/event-stream"})
         await answer.prepare(request)
         try:
-            await answer.write(b'data: {"n":1}\n\n')
+            if not self.first_word_waits:
+                await answer.write(b'data: {"n":1}\n\n')
             while not self.go_on.is_set():
                 await asyncio.sleep(0.01)
+            if self.first_word_waits:
+                await answer.write(b'data: {"n":1}\n\n')
             await answer.write(f"data: {json.dumps({'n': 2})}\n\ndata: [DONE]\n\n".encode())
         except (asyncio.CancelledError, ConnectionError):
             arrived.client_left.set()

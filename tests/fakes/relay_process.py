@@ -89,12 +89,14 @@ def running_relay(folder: Path, *options: str, port: int = 0) -> Iterator[RelayP
         state.stop_process(pid, started, 5)
 
 
-def free_port() -> int:
-    """A port that is free on 127.0.0.1 and 127.0.0.2 just now."""
-    with socket.socket() as one, socket.socket() as two:
+def free_port(also: str = "127.0.0.3") -> int:
+    """A port that is free on 127.0.0.1, 127.0.0.2 and ``also`` just now."""
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
         one.bind(("127.0.0.1", 0))
         port = int(one.getsockname()[1])
         two.bind(("127.0.0.2", port))
+        if also != "127.0.0.1":
+            three.bind((also, port))
         return port
 
 

@@ -124,11 +124,10 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
         bridge: the host's address on Docker's own bridge, where the stand-in for the relay listens.
     """
     with RelayOnBridge(bridge) as relay:
-        pages = [name for name in PORTS if name != "foundry_port"]
         changed = {
             "compose_project_name": f"{settings.compose_project_name}-spare",
             "foundry_port": relay.port,
-            **dict(zip(pages, free_ports(len(pages)), strict=True)),
+            **free_page_ports(),
         }
         mine = settings.model_copy(update=changed)
         name = mine.compose_project_name
@@ -150,6 +149,12 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
             if front_end:
                 front_end.remove(force=True)
             compose(["down", "--volumes", "--remove-orphans"], project=ROOT, env=mine.as_environment)
+
+
+def free_page_ports() -> dict[str, int]:
+    """A free port for each page."""
+    pages = [name for name in PORTS if name != "foundry_port"]
+    return dict(zip(pages, free_ports(len(pages)), strict=True))
 
 
 def json_lines(log: str) -> list[dict[str, Any]]:

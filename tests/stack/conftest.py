@@ -9,6 +9,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from fakes.spare_stack import Spare, running_spare
+from fakes.whole_way import WholeWay, whole_way
 from stack.parts.containers import of_project
 from stack.parts.host_checks import bridge_addresses
 from stack.settings import Settings, load
@@ -40,6 +41,16 @@ def container(settings: Settings, engine: DockerClient) -> Callable[[str], Conta
 def bridge(engine: DockerClient) -> str:
     """The host's address as `host-gateway` means it: Docker's bridge, or loopback where the engine is in a VM."""
     return (bridge_addresses(engine) or ["127.0.0.1"])[0]
+
+
+@pytest.fixture(scope="session")
+def way(
+    settings: Settings, engine: DockerClient, bridge: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WholeWay]:
+    """A stack of the tests' own with a witness in Foundry Local's place; see `fakes.whole_way`."""
+    services = ("gateway", "chainlit", "webgpu-static", "monitor")
+    with whole_way(settings, engine, bridge, services, folder=tmp_path_factory.mktemp("way"), name="way") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,22 @@
 """The gateway's rules, asked over the wire: what reaches the relay and what does not, and whom its pages answer."""
 
+import asyncio
+import contextlib
 import json
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import httpx
 import pytest
 from docker.models.containers import Container
 
-from fakes.spare_stack import Spare, json_lines
+from fakes.bombard import Shot, send_all
+from fakes.spare_stack import Answer, Spare, json_lines, parse
+from fakes.waiting import wait_until
 from stack.tools.process import run
 
 VIA = "1.1 foundry-stack-gateway"
@@ -107,6 +114,55 @@ answer = connection.getresponse()
 print(json.dumps([answer.status, answer.read().decode()]))
 """
 
+# Holds as many connections as it is told, each with a request that lacks its body, and sees what another one gets.
+HOLD = """
+import http.client, json, socket, sys
+HEAD = b"DELETE /v1/responses/x HTTP/1.1\\r\\nHost: host.docker.internal:51211\\r\\nContent-Length: 5\\r\\n\\r\\n"
+def ask():
+    connection = http.client.HTTPConnection("host.docker.internal", 51211, timeout=20)
+    connection.request("GET", "/v1/models")
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+first, _ = ask()
+held = [socket.create_connection(("host.docker.internal", 51211), timeout=20) for _ in range(int(sys.argv[1]))]
+for each in held:
+    each.sendall(HEAD)
+for _ in range(200):  # until all of them have been read; far fewer than there may be in a burst
+    status, body = ask()
+    if status == 429:
+        break
+for each in held[:2]:
+    each.sendall(b"12345")
+    each.recv(1000)
+after, _ = ask()
+print(json.dumps([{"first": first, "next": status, "code": body.get("error", {}).get("code"), "after": after}]))
+"""
+REQUESTS_A_PAGE = 150  # what Open WebUI's page takes to load, and Chainlit's less
+
+
+def flood(
+    port: int, count: int, call: str = "GET /", body: bytes = b"", go_on: threading.Event | None = None
+) -> list[Answer]:
+    """As many requests from the host as fast as they go, over a few connections or, with a body, each on its own."""
+    if go_on:
+        go_on.set()
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    one = (
+        f"{call} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n{length}Connection: close\r\n\r\n".encode()
+        + body
+    )
+    sent = [Shot("127.0.0.1", port, one, whole=True) for _ in range(count)]
+    return [parse(answer.begin.encode("latin-1")) for answer in asyncio.run(send_all(sent))]
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    """The beginning of what comes until the other side closes."""
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := connection.recv(4096):
+            received += chunk
+    return received[:12]
+
 
 def request(call: str, *headers: str, body: bytes = b"") -> bytes:
     """A request's bytes, exactly as told."""
@@ -146,7 +202,8 @@ def test_up_again_changes_nothing(spare: Spare) -> None:
 
 
 def test_no_front_end_can_keep_a_connection_that_may_lead_nowhere_next_time(spare: Spare) -> None:
-    answers = spare.send(*(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in ("/status", "/shutdown")))
+    host = "Host: host.docker.internal:51211"
+    answers = spare.send(*(f"GET {path} HTTP/1.1\r\n{host}\r\n\r\n".encode() for path in ("/status", "/shutdown")))
     assert [(answer.status, answer.header("connection")) for answer in answers] == [(200, ["close"]), (403, ["close"])]
 
 
@@ -300,15 +357,109 @@ def test_the_log_is_json_without_queries_and_prompts(spare: Spare) -> None:
         request("POST /v1/responses", "X-Request-ID: logged-1", body=b'{"input":"my-prompt"}'),
         request("GET /v1/models?my-query", "X-Request-ID: logged-2"),
     )
-    httpx.get(f"{spare.page}/page?my-query", headers={"X-Request-ID": "logged-3"}, trust_env=False)
+    httpx.get(f"{spare.page}/assets/my-path?my-query", headers={"X-Request-ID": "logged-3"}, trust_env=False)
     log = spare.service("gateway").logs().decode()
     lines = {line["id"]: line for line in json_lines(log)}
     assert (lines["logged-1"]["path"], lines["logged-1"]["status"]) == ("/v1/responses", 200)
     assert (lines["logged-2"]["path"], lines["logged-2"]["status"]) == ("/v1/models", 403)
-    assert (lines["logged-3"]["path"], lines["logged-3"]["status"]) == ("/page", 503)
+    assert (lines["logged-3"]["path"], lines["logged-3"]["status"]) == ("/assets/*", 503)
     assert "my-prompt" not in log
+    assert "my-path" not in log
     assert "my-query" not in log
     assert spare.token() not in log
+
+
+@pytest.mark.parametrize(
+    "header", ["Host: evil.example", "Host: evil.example:51211", "Host: host.docker.internal.evil.example", "Host: "]
+)
+def test_a_name_that_was_led_here_is_not_answered(spare: Spare, header: str) -> None:
+    before = len(spare.relay.arrived)
+    (answer,) = spare.send(f"GET /v1/models HTTP/1.1\r\n{header}\r\n\r\n".encode())
+    assert (answer.status, answer.code) in ((421, "host-not-allowed"), (400, "bad-request"))
+    assert len(spare.relay.arrived) == before
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+def test_a_page_of_another_host_spends_nothing(spare: Spare, origin: str) -> None:
+    before = len(spare.relay.arrived)
+    (answer,) = spare.send(request("POST /v1/responses", f"Origin: {origin}", body=b"{}"))
+    assert (answer.status, answer.code) == (421, "host-not-allowed")
+    assert len(spare.relay.arrived) == before
+
+
+# --- how much one sender may ask for ---
+
+
+def test_twenty_who_open_a_page_at_once_pass_and_a_flood_is_told_to_come_again(spare: Spare) -> None:
+    rate = spare.settings.gateway_rate
+    port = spare.settings.monitor_port
+    pages = 20 * REQUESTS_A_PAGE
+    assert [each.status for each in flood(port, pages)] == [503] * pages  # nobody is behind it, and it may be asked
+    refused = [each for each in flood(port, 21 * rate) if each.status == 429]
+    assert refused
+    assert all((each.code, each.header("retry-after")) == ("too-many-requests", ["2"]) for each in refused)
+    assert all(each.header("x-request-id") and each.header("x-content-type-options") for each in refused)
+    (other,) = flood(spare.settings.chainlit_port, 1)
+    assert other.status == 503, "another port is another count"
+    wait_until(lambda: flood(port, 1)[0].status == 503, seconds=2)
+
+
+def test_a_hundred_who_ask_at_once_pass_and_a_flood_of_questions_spends_no_model(spare: Spare) -> None:
+    most = spare.settings.gateway_rate
+    before = len(spare.relay.arrived)
+    answers = flood(spare.settings.webgpu_port, 100, "POST /v1/chat/completions", b"{}", go_on=spare.relay.go_on)
+    assert [each.status for each in answers] == [200] * 100
+    answers = flood(spare.settings.webgpu_port, 2 * most, "POST /v1/chat/completions", b"{}", go_on=spare.relay.go_on)
+    refused = [each for each in answers if each.status == 429]
+    assert all((each.code, each.header("retry-after")) == ("too-many-requests", ["2"]) for each in refused)
+    assert len(refused) > most / 2
+    assert len(spare.relay.arrived) - before == 100 + 2 * most - len(refused)
+    assert flood(spare.settings.webgpu_port, 1, "GET /v1/models")[0].status == 200, "other requests are not questions"
+    (inside,) = spare.send(request("POST /v1/responses", body=b"{}"))
+    assert inside.status == 200, "a front end is another sender"
+
+
+def test_one_sender_holds_so_many_connections_and_no_more(spare: Spare) -> None:
+    (seen,) = json.loads(spare.python(HOLD, "256").out)
+    assert (seen["first"], seen["next"], seen["code"], seen["after"]) == (200, 429, "too-many-requests", 200)
+
+
+@pytest.mark.full
+def test_requests_that_never_end_are_ended_and_hold_nobody_up(spare: Spare) -> None:
+    """Headers in 15 s, a body's next piece in 30 s; while thousands wait for that, others are answered."""
+    begun = [b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: "] * 1500
+    begun += [b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"] * 20
+    port = spare.settings.webgpu_port
+    with ExitStack() as held:
+        slow = [held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60)) for _ in begun]
+        started = time.monotonic()
+        for connection, raw in zip(slow, begun, strict=True):
+            connection.sendall(raw)
+        assert httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=3, trust_env=False).status_code == 200
+        assert time.monotonic() - started < 10
+        for connection in slow[:1500]:
+            assert until_closed(connection) in (b"", b"HTTP/1.1 408")
+        assert time.monotonic() - started < 25
+        for connection in slow[1500:]:
+            assert until_closed(connection)[:10] in (b"", b"HTTP/1.1 4", b"HTTP/1.1 5")
+        assert time.monotonic() - started < 60
+
+
+@pytest.mark.full
+def test_a_model_may_take_minutes_for_its_first_word(spare: Spare) -> None:
+    spare.relay.go_on.clear()
+    spare.relay.first_word_waits = True
+    address = f"http://127.0.0.1:{spare.settings.webgpu_port}/v1/chat/completions"
+    timer = threading.Timer(100, spare.relay.go_on.set)  # longer than any of nginx's defaults
+    timer.start()
+    try:
+        answer = httpx.post(address, json={}, timeout=150, trust_env=False)
+    finally:
+        timer.cancel()
+        spare.relay.go_on.set()
+        spare.relay.first_word_waits = False
+    assert (answer.status_code, answer.text.count("data:")) == (200, 3)
+    assert answer.elapsed.total_seconds() > 99
 
 
 # --- port 8080: the chat ---

@@ -74,6 +74,8 @@ async def test_not_on_the_list(relay: RelayProcess, foundry: FakeFoundry, method
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/responses HTTP/1.1\r\n\r\n",
         "GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX : y\r\nConnection: close\r\n\r\n",
         "GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX: " + "y" * 20_000 + "\r\n\r\n",
+        "GET /v1/models HTTP/2.0\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n",
+        "GET /v1/models HTTP/0.9\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -14,6 +15,17 @@ from pathlib import Path
 FILE_BYTES = 5_000_000
 OLD_FILES = 2
 CLIENT_LEFT = 499  # as nginx logs it; nobody is there to receive it
+
+# A path may hold what a user wrote; these are the words of Foundry Local's API, and what is none of them is a star.
+WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "v1 models loaded load unload status responses input_items chat completions embeddings audio transcriptions "
+        "images shutdown openai",
+    )
+)
+SEGMENTS = 8
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 _log = logging.getLogger("stack.relay.access")
 
@@ -36,7 +48,7 @@ class Entry:
     """What is known of one request, filled in on its way.
 
     Args:
-        target: the request target; what follows a `?` is not logged.
+        target: the request target; of which no more is logged than `harmless` leaves.
         status: as sent; 499 when the client went away before the end, which is so until something else is known.
         sent: bytes of the answer's body that were passed on.
         cause: why it did not end well, as a kebab-case code; None when it did.
@@ -57,11 +69,17 @@ class Entry:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "id": self.request_id,
             "client": self.client,
-            "method": self.method[:20],
-            "path": self.target.partition("?")[0][:200],
+            "method": self.method if self.method in METHODS else "other",
+            "path": harmless(self.target),
             "status": self.status,
             "seconds": round(time.monotonic() - self.begun, 4),
             "bytes": self.sent,
             "cause": self.cause,
         }
         _log.info(json.dumps(line))
+
+
+def harmless(target: str) -> str:
+    """The path of a request target, with a star for every part that is not a word of the API."""
+    parts = target.partition("?")[0].split("/")[: SEGMENTS + 1]
+    return "/".join(part if part in WORDS or not part else "*" for part in parts)

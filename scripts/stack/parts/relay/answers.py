@@ -8,12 +8,13 @@ from stack.parts.relay.headers import VIA
 from stack.parts.relay.rules import Refusal
 
 RETRY_AFTER = "5"  # seconds
+TRY_AGAIN = (429, 503)
 
 
 def error(refusal: Refusal, request_id: str) -> web.Response:
-    """The refusal as an answer; one that says 503 also says when to try again."""
+    """The refusal as an answer; one that is not for good also says when to try again."""
     headers = {"Via": VIA, "Server": "foundry-stack-relay", "X-Request-ID": request_id}
-    if refusal.status == 503:
+    if refusal.status in TRY_AGAIN:
         headers["Retry-After"] = RETRY_AFTER
     body = {"error": {"message": refusal.message, "type": "stack_error", "code": refusal.code}}
     return web.json_response(body, status=refusal.status, headers=headers)
@@ -27,6 +28,25 @@ def bad_request() -> Refusal:
 def too_large(limit: int) -> Refusal:
     """The body is larger than ``limit`` bytes."""
     return Refusal(413, "too-large", f"The request is larger than {limit:,} bytes. Send a shorter conversation.")
+
+
+def too_slow(seconds: float) -> Refusal:
+    """The body did not come to its end in time."""
+    return Refusal(408, "too-slow", f"The request did not come to its end within {seconds:.0f} s.")
+
+
+def too_many(a_second: float) -> Refusal:
+    """One sender asks more often than anybody needs to."""
+    return Refusal(
+        429, "too-many-requests", f"More than {a_second:.0f} requests per second from one address. Try again soon."
+    )
+
+
+def too_many_connections(most: int) -> Refusal:
+    """One sender has more connections open than anybody needs."""
+    return Refusal(
+        429, "too-many-requests", f"More than {most} connections from one address. Close some, or try again."
+    )
 
 
 def not_running(where: str | None) -> Refusal:

@@ -18,6 +18,7 @@ from yarl import URL
 from stack.parts.relay import answers, headers, rules
 from stack.parts.relay.access_log import CLIENT_LEFT, Entry
 from stack.parts.relay.foundry import CONNECT_SECONDS, patience
+from stack.parts.relay.limits import Rate
 from stack.parts.relay.rules import Asked, Door, Refusal
 from stack.parts.relay.watched_file import WatchedFile
 from stack.tools import under_way
@@ -25,6 +26,7 @@ from stack.tools import under_way
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS = "/status"
 STATUS_SECONDS = 5.0  # Foundry Local answers it at once, unless it hangs, or has its hands full
+VERSIONS = (aiohttp.HttpVersion10, aiohttp.HttpVersion11)
 COMMENT = b":"  # how a piece begins that only keeps the connection open
 
 
@@ -34,7 +36,9 @@ class Surroundings:
 
     Args:
         body_limit: bytes of a request's body.
+        body_seconds: how long a request's body may take to come.
         silence_seconds: how long Foundry Local may say nothing.
+        rate: how often one sender may ask.
         under_way: the requests for an answer of a model that have been passed on and not ended yet.
     """
 
@@ -43,7 +47,9 @@ class Surroundings:
     foundry: WatchedFile[URL]
     client: aiohttp.ClientSession
     body_limit: int
+    body_seconds: float
     silence_seconds: float
+    rate: Rate
     under_way: set[Passage] = field(default_factory=set)
 
     @property
@@ -52,8 +58,8 @@ class Surroundings:
         return [each.silent_seconds for each in self.under_way if each.silent_seconds is not None]
 
 
-class TooLargeError(Exception):
-    """The body went over the limit while it was passed on."""
+class BodyError(Exception):
+    """The body went over a limit while it was passed on."""
 
 
 class Passage:
@@ -65,7 +71,7 @@ class Passage:
         self._request = request
         self._id = _request_id(request)
         self._entry = Entry(self._id, request.remote or "", request.method, request.raw_path)
-        self._too_large = False
+        self._bad_body: Refusal | None = None
         self._pieces = 0
         self._text_at: float | None = None
 
@@ -92,6 +98,10 @@ class Passage:
         self._entry.status, self._entry.cause = status, cause
 
     async def _answer(self) -> web.StreamResponse:
+        if (
+            self._request.version not in VERSIONS
+        ):  # the parser takes 0.9 and 2.0 as well, and then they can't be answered
+            return self._refuse(answers.bad_request())
         refusal = self._judge()
         if refusal is not None:
             return self._refuse(refusal)
@@ -120,6 +130,8 @@ class Passage:
             tokens=rules.tokens_in(got.getall(rules.TOKEN_HEADER, []), got.getall("Authorization", [])),
         )
         refusal = rules.judge(asked, self._door, self._entry.client, self._around.token.read())
+        if refusal is None and not self._around.rate.take(self._entry.client):
+            return answers.too_many(self._around.rate.a_second)
         if refusal is None and (self._request.content_length or 0) > self._around.body_limit:
             return answers.too_large(self._around.body_limit)
         return refusal
@@ -161,7 +173,7 @@ class Passage:
         except aiohttp.ClientConnectorError:
             return answers.not_running(where)
         except aiohttp.ClientError:
-            return answers.too_large(self._around.body_limit) if self._too_large else answers.went_away(where)
+            return self._bad_body or answers.went_away(where)
 
     def _no_answer(self, where: str) -> Refusal:
         """It hangs, unless others have got text lately; not at the beginning only: it may have begun to hang then."""
@@ -182,12 +194,21 @@ class Passage:
             await self._request.writer.write(CONTINUE)
             self._request.writer.output_size = 0  # the answer itself has not begun
         taken = 0
-        async for piece in self._request.content.iter_any():
+        deadline = asyncio.get_running_loop().time() + self._around.body_seconds
+        while piece := await self._piece(deadline):
             taken += len(piece)
             if taken > self._around.body_limit:
-                self._too_large = True
-                raise TooLargeError
+                self._bad_body = answers.too_large(self._around.body_limit)
+                raise BodyError
             yield piece
+
+    async def _piece(self, deadline: float) -> bytes:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._request.content.readany()
+        except TimeoutError:
+            self._bad_body = answers.too_slow(self._around.body_seconds)
+            raise BodyError from None
 
     async def _pass_back(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         passed = headers.for_client(answer.headers, self._id)

@@ -19,11 +19,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from stack.parts import state
-from stack.parts.relay import access_log, answers, foundry
+from stack.parts.relay import access_log, answers, foundry, limits
+from stack.parts.relay.limits import Crowd, Rate, TurnedAway
 from stack.parts.relay.passage import Passage, Surroundings
 from stack.parts.relay.rules import Door
 from stack.parts.relay.watched_file import WatchedFile
@@ -31,11 +33,13 @@ from stack.parts.relay.watched_file import WatchedFile
 ADDRESS_TAKEN = 3
 ADDRESS_UNUSABLE = 4
 BODY_LIMIT = 32 * 1024 * 1024  # bytes
+BODY_SECONDS = 120.0  # all of it; on the way from this machine to itself that is an eternity
+REQUESTS_A_SECOND = 500.0  # of one sender: the gateway is one, with all front ends behind it
 SILENCE_SECONDS = 600.0
 WIND_DOWN_SECONDS = 1.0  # for requests under way when asked to stop; the server grants it twice
-IDLE_CLIENT_SECONDS = (
-    75.0  # longer than the gateway keeps a connection, so that it is never the relay that closes first
-)
+# Without a request, or with one that does not come to the end of its headers. Longer than the gateway keeps a
+# connection, so that it is never the relay that closes first.
+IDLE_CLIENT_SECONDS = 30.0
 UNREAD_BODY_SECONDS = 2.0
 
 
@@ -49,12 +53,43 @@ class Options:
     state_file: Path | None
     log_file: Path | None
     body_limit: int
+    body_seconds: float
+    requests_a_second: float
+    idle_seconds: float
     silence_seconds: float
     code: str
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's handler of one client connection, with the relay's own words for what is not HTTP."""
+    """aiohttp's handler of one client connection, with the relay's own words for what is not HTTP.
+
+    Args:
+        crowd: who is at this door already.
+    """
+
+    __slots__ = ("_crowd", "_sender")
+
+    def __init__(self, manager: web.Server, crowd: Crowd, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._crowd = crowd
+        self._sender: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let one more in, if the same sender has not got too many inside."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        sender = str((transport.get_extra_info("peername") or ("",))[0])
+        if not self._crowd.enter(sender):
+            TurnedAway(transport)
+            return
+        self._sender = sender
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room for another."""
+        if self._sender is not None:
+            self._crowd.leave(self._sender)
+            self._sender = None
+        super().connection_lost(exc)
 
     def handle_error(
         self,
@@ -86,11 +121,15 @@ async def serve(options: Options, sockets: Sequence[socket.socket]) -> None:
             foundry=WatchedFile(options.upstream_file, foundry.address),
             client=client,
             body_limit=options.body_limit,
+            body_seconds=options.body_seconds,
             silence_seconds=options.silence_seconds,
+            rate=Rate(options.requests_a_second),
         )
         servers = [_server(around, door) for door in options.doors]
         listeners = [
-            await loop.create_server(partial(_connection, server, loop), sock=bound, backlog=1024)
+            await loop.create_server(
+                partial(_connection, server, loop, Crowd(), options.idle_seconds), sock=bound, backlog=1024
+            )
             for server, bound in zip(servers, sockets, strict=True)
         ]
         if options.state_file:
@@ -110,12 +149,13 @@ def _server(around: Surroundings, door: Door) -> web.Server:
     return web.Server(answer, handler_cancellation=True)
 
 
-def _connection(server: web.Server, loop: asyncio.AbstractEventLoop) -> Connection:
+def _connection(server: web.Server, loop: asyncio.AbstractEventLoop, crowd: Crowd, idle_seconds: float) -> Connection:
     return Connection(
         server,
+        crowd,
         loop=loop,
         auto_decompress=False,
-        keepalive_timeout=IDLE_CLIENT_SECONDS,
+        keepalive_timeout=idle_seconds,
         lingering_time=UNREAD_BODY_SECONDS,
     )
 
@@ -146,6 +186,7 @@ def main() -> int:
     """Run the relay; returns the exit code."""
     options = _options()
     os.umask(0o077)
+    limits.allow_open_files()
     with ExitStack() as held:
         sockets = []
         for door in options.doors:
@@ -170,6 +211,14 @@ def _options() -> Options:
     add("--state-file", type=Path, help="where to write pid, start time and addresses once they are listened on")
     add("--log-file", type=Path, help="the access log, rotated by size; default: standard output")
     add("--body-limit", type=int, default=BODY_LIMIT, help="bytes of a request's body; default: %(default)s")
+    add("--body-timeout", type=float, default=BODY_SECONDS, help="seconds for all of a body; default: %(default)s")
+    add(
+        "--idle-timeout",
+        type=float,
+        default=IDLE_CLIENT_SECONDS,
+        help="seconds without a request; default: %(default)s",
+    )
+    add("--rate", type=float, default=REQUESTS_A_SECOND, help="one sender's requests per second; default: %(default)s")
     add("--first-byte-timeout", type=float, default=SILENCE_SECONDS, help="seconds; default: %(default)s")
     add("--code", default="", help="version of the code, written to the state file")
     given = parser.parse_args()
@@ -180,6 +229,9 @@ def _options() -> Options:
         state_file=given.state_file,
         log_file=given.log_file,
         body_limit=given.body_limit,
+        body_seconds=given.body_timeout,
+        requests_a_second=given.rate,
+        idle_seconds=given.idle_timeout,
         silence_seconds=given.first_byte_timeout,
         code=given.code,
     )

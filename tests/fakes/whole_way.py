@@ -1,0 +1,172 @@
+"""The whole way with a witness at its end: the stack's own images, the real relay, and a stand-in for Foundry Local.
+
+The rate limits are lifted, so that what is sent is judged for what it is and not for how much it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from docker import DockerClient
+from docker.models.containers import Container
+
+from fakes import bombard
+from fakes.bombard import Answered, Shot
+from fakes.foundry import FakeFoundry, Received, _json
+from fakes.relay_process import RelayProcess, free_port, running_relay
+from fakes.spare_stack import NO_LABELS, free_page_ports
+from stack.parts import state
+from stack.parts.containers import of_project
+from stack.settings import ROOT, Settings
+from stack.tools.docker_engine import compose
+from stack.tools.process import run
+
+NO_LIMIT = 100_000  # requests per second
+DOOR = ("host.docker.internal", 51211)
+SECONDS = 20.0
+
+# Written down a second time on purpose: a mistake in the relay's own list must not make the witness blind.
+MAY_ARRIVE = {
+    "GET": re.compile(r"/v1/models|/models/loaded|/status|/v1/models/[A-Za-z0-9][\w.:-]*", re.ASCII),
+    "POST": re.compile(r"/v1/chat/completions|/v1/responses|/v1/embeddings"),
+    "DELETE": re.compile(r"/v1/responses/[A-Za-z0-9][\w-]*", re.ASCII),
+}
+
+
+class Witness(FakeFoundry):
+    """Foundry Local's stand-in that takes any body, and notes what it can't read as a request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strange: list[str] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.__aenter__(), self._loop).result(SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self.__aexit__(), self._loop).result(SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(SECONDS)
+
+    def forbidden(self, since: int = 0) -> list[str]:
+        """What arrived and never should have."""
+        calls = ((each.method, each.target) for each in self.requests[since:])
+        never = re.compile(r"(?!)")
+        return [f"{method} {target}" for method, target in calls if not MAY_ARRIVE.get(method, never).fullmatch(target)]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await super()._serve(reader, writer)
+        except Exception as unread:
+            self.strange.append(repr(unread))
+            writer.close()
+
+    async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        if received.target == "/v1/chat/completions" and not _is_object(received):
+            error = {"message": "Failed to parse the request", "type": "invalid_request_error"}
+            writer.write(_json({"error": error}, "400 Bad Request"))
+            return True
+        return await super()._answer(received, writer)
+
+
+def _is_object(received: Received) -> bool:
+    try:
+        return isinstance(received.json, dict) and isinstance(received.json.get("stream_options") or {}, dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+@dataclass
+class WholeWay:
+    """What runs, and how to ask it."""
+
+    settings: Settings
+    engine: DockerClient
+    relay: RelayProcess
+    foundry: Witness
+    front_end: str
+    services: Sequence[str]
+
+    def service(self, name: str) -> Container:
+        """The container of that service."""
+        (found,) = of_project(self.settings, self.engine, name)
+        found.reload()
+        return found
+
+    def lives(self) -> dict[str, Any]:
+        """What changes when one of them dies and comes back: of each container its start and its restarts."""
+        found = {name: self.service(name).attrs for name in self.services}
+        seen = {name: (each["State"]["StartedAt"], each["RestartCount"]) for name, each in found.items()}
+        return {**seen, "relay": (self.relay.pid, state.is_alive(self.relay.pid, self.relay.started))}
+
+    def send(self, shots: list[Shot]) -> list[Answered]:
+        """Send requests from the host."""
+        return asyncio.run(bombard.send_all(shots))
+
+    def send_inside(self, shots: list[Shot]) -> list[Answered]:
+        """Send requests from where a front end is."""
+        source = Path(bombard.__file__).read_text(encoding="utf-8")
+        argv = ["docker", "exec", "--interactive", self.front_end, "/opt/venv/bin/python", "-c", source]
+        done = run(argv, stdin=bombard.packed(shots), timeout=300)
+        assert done.code == 0, done.err
+        return bombard.unpacked(done.out)
+
+    def logs(self) -> dict[str, str]:
+        """What every container, and the relay, has logged."""
+        found = {name: self.service(name).logs().decode(errors="replace") for name in self.services}
+        return {**found, "relay": (self.relay.folder / "relay.log").read_text(encoding="utf-8", errors="replace")}
+
+
+@contextlib.contextmanager
+def whole_way(
+    settings: Settings, engine: DockerClient, bridge: str, services: Sequence[str], *, folder: Path, name: str
+) -> Iterator[WholeWay]:
+    """Bring it up from the images that ``settings`` name, and take everything of it away again."""
+    mine = settings.model_copy(
+        update={
+            **free_page_ports(),
+            "compose_project_name": f"{settings.compose_project_name}-{name}",
+            "foundry_port": free_port(bridge),
+            "gateway_rate": NO_LIMIT,
+            "monitor_interval": 86400,
+            "open_webui_extras": "false",
+            "model": "auto",
+        }
+    )
+    project, front_end = mine.compose_project_name, None
+    door = f"{bridge}:{mine.foundry_port}"
+    with Witness() as foundry:
+        options = ["--rate", str(NO_LIMIT), "--listen", door] if bridge != "127.0.0.1" else ["--rate", str(NO_LIMIT)]
+        with running_relay(folder, *options, port=mine.foundry_port) as relay:
+            relay.lead_to(foundry.url)
+            try:
+                up = ["up", "--detach", "--wait", "--wait-timeout", "240", "--no-build", *services]
+                started = compose(up, project=ROOT, env=mine.as_environment)
+                assert started.code == 0, started.out + started.err
+                token = run(["docker", "exec", f"{project}-gateway-1", "cat", "/run/secrets/token"]).out
+                state.write_text(relay.token_file, token)
+                front_end = engine.containers.run(
+                    f"localhost/foundry-stack/chainlit:{mine.image_tag}",
+                    entrypoint=["sleep", "infinity"],
+                    init=True,
+                    detach=True,
+                    name=f"{project}-front-end",
+                    labels=NO_LABELS,
+                    network=f"{project}_private",
+                )
+                yield WholeWay(mine, engine, relay, foundry, front_end.name, services)
+            finally:
+                if front_end:
+                    front_end.remove(force=True)
+                compose(["down", "--volumes", "--timeout", "1"], project=ROOT, env=mine.as_environment)
