@@ -372,7 +372,7 @@ def test_every_answer_has_security_headers_and_no_version(spare: Spare) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "geolocation=()" in answer.headers["permissions-policy"]
         assert answer.headers["server"] == "nginx"
 
