@@ -117,8 +117,8 @@ def judge(asked: Asked, door: Door, peer: str, token: str | None) -> Refusal | N
         return Refusal(
             403,
             "origin-not-allowed",
-            "A web page asked for Foundry Local, and a page of any other origin may not, on whatever machine it is. If it "
-            "is yours, let its own server ask.",
+            "A web page asked for Foundry Local, and no page may, whatever machine it is on. If it is yours, let its "
+            "own server ask.",
         )
     if not is_allowed(asked.method, asked.target):
         return Refusal(
