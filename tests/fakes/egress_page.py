@@ -13,10 +13,10 @@ shows as a failed test, with the page as it would have to be. Docker Engine 20.1
 
 An attempt is made in the very network of the container and given two seconds. *timeout* and *unreachable* mean that
 nothing arrived and nothing came back: sealed. *refused* means that the packet arrived and nobody listened, *answers*
-that somebody did. *one-way* means that the packet was seen to arrive, and no answer can find its sender. The control is the
-same attempt from where it has to succeed: so what is sealed is sealed, and not merely away. "Plain" is a container on
-Docker's default network, as `docker run` makes one. The outside is a host in a network namespace of the test's own; no
-real address is ever asked.
+that somebody did. *one-way* means that the packet was seen to arrive, and no answer can find its sender. The control is
+the same attempt from where it has to succeed: so what is sealed is sealed, and not merely away. "Plain" is a container
+on Docker's default network, as `docker run` makes one. The outside is a host in a network namespace of the test's own;
+no real address is ever asked.
 
 """
 FOOT = """\

@@ -29,6 +29,7 @@ Find = Callable[[str], Container]
 
 pytestmark = [
     pytest.mark.full,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not can_run(), reason="a stand-in for the outside needs root (a network namespace)"),
 ]
 
@@ -61,13 +62,14 @@ FORBIDDEN = [
     "OPTIONS *",
     "HEAD /v1/responses",
 ]
+CONTROL = "the door that is there"
 REFUSALS = {"400", "401", "403", "404", "405", "414", "421", "no answer"}
 # What passes, as what it is: the path that a header names, and a request in the body of another one, are nothing.
 DISGUISED = {
     "another path in a header": r"GET /v1/models HTTP/1.1\r\nX-Original-URL: /v1/responses\r\nX-Rewrite-URL: /shutdown",
     "another method in a header": r"GET /v1/models HTTP/1.1\r\nX-HTTP-Method-Override: DELETE",
     "another host": r"GET /v1/models HTTP/1.1\r\nX-Forwarded-Host: 127.0.0.1:{foundry}\r\nForwarded: host=127.0.0.1",
-    "an upgrade": r"GET /v1/models HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA",
+    "an upgrade": r"GET /v1/models HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c",
     "one behind another": r"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/responses HTTP/1.1",
     "one in another's body": r"POST /v1/embeddings HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
     r"0\r\n\r\nPOST /shutdown HTTP/1.1",
@@ -78,12 +80,12 @@ DISGUISED = {
     r"GET /v1/responses HTTP/1.1",
 }
 ASK = r"""
+trap "" PIPE # a refusal may come before all is sent
 exec 3<>/dev/tcp/{where} || {{ echo no way; exit; }}
 printf '{request}\r\nHost: host.docker.internal:51211\r\nConnection: close\r\n{headers}\r\n' >&3
 status=$(timeout 5 head -c 12 <&3 | tr -d '\0'); echo "${{status:9:3}}" | grep . || echo no answer
 """
-OPEN = "timeout 3 bash -c 'exec 3<>/dev/{protocol}/{host}/{port}; echo data >&3; [ {protocol} = udp ] || head -c 5 <&3'"
-OPEN += " && echo through || echo no way"
+OPEN = "timeout 3 bash -c 'exec 3<>/dev/tcp/{host}/{port}' && echo through || echo no way"
 ROUTE = r"""perl -e 'use Socket; socket(S, 2, 2, 0) or die;
 my $in = sub {{ pack("S n a4 x8", 2, 0, inet_aton($_[0])) }};
 my $entry = pack("x8") . $in->("0.0.0.0") . $in->("{gateway}") . $in->("0.0.0.0") . pack("S x70", 3);
@@ -136,6 +138,7 @@ def ground(
 def test_no_way_leads_around_the_gateway(ground: Ground, service: str) -> None:
     ends = ground.ends[service]
     assert len(ends) > 50
+    assert ends.pop(CONTROL) == "through"
     asked = {name: end for name, end in ends.items() if name.split()[0].isupper()}
     assert asked
     assert {name: end for name, end in asked.items() if end not in REFUSALS} == {}
@@ -173,7 +176,7 @@ def _attempts(
         door, headers = f"host.docker.internal/{settings.foundry_port}", r"X-Relay-Token: '$(</run/secrets/token)'\r\n"
 
     def ask(request: str, extra: str = "") -> str:
-        filled = request.format(foundry=foundry, model=witness.model)
+        filled = request.format(foundry=foundry, model=witness.model).replace("%", "%%")  # it goes through printf
         return ASK.format(where=door, request=filled, headers=headers + extra)
 
     attempts = [Attempt(call, ask(f"{call} HTTP/1.1")) for call in FORBIDDEN]
@@ -189,8 +192,9 @@ def _attempts(
     places |= {("gateway", "8181"), (private, "8181")}
     if not of_gateway:
         places |= {(bridge, str(settings.foundry_port)), ("host.docker.internal", str(settings.foundry_port))}
+    attempts.append(Attempt(CONTROL, OPEN.format(host=door.partition("/")[0], port=door.partition("/")[2])))
     attempts += [
-        Attempt(f"connect to {host}, port {port}", OPEN.format(protocol="tcp", host=host, port=port))
+        Attempt(f"connect to {host}, port {port}", OPEN.format(host=host, port=port))
         for host, port in sorted(places)
         if not (of_gateway and port == "8181")
     ]
@@ -205,9 +209,7 @@ def _attempts(
         Attempt("a packet socket", RAW.format(family=17, protocol=768)),
         Attempt("another network namespace", "unshare -Urn true 2>/dev/null && echo through || echo no way"),
         Attempt("the host's network namespace", "nsenter -t 1 -n true 2>/dev/null && echo through || echo no way"),
-        Attempt(
-            "Docker's socket", "ls /var/run/docker.sock /run/docker.sock >/dev/null 2>&1 && echo through || echo no"
-        ),
+        Attempt("Docker's socket", "ls /run/docker.sock >/dev/null 2>&1 && echo through || echo no"),
     ]
     knobs = ("ip_forward", "conf/all/accept_source_route", "conf/all/route_localnet")
     return attempts + [Attempt(f"write {knob}", WRITE.format(path=f"/proc/sys/net/ipv4/{knob}")) for knob in knobs]
