@@ -50,18 +50,26 @@ def witnessing(settings: Settings, folder: Path) -> Iterator[Witness]:
     assert present is not None
     assert present.model
     argv += ["--model", present.model, "--catalog", "embedded", "--log-level", "debug"]
-    env = environment(own, may_go_out=False)
     log = folder / "witness.log"
-    pid = spawn_daemon(argv, log, env=env)
+    pid = spawn_daemon(argv, log, env=environment(own, may_go_out=False))
     started = process_started(pid)
-    way = settings.state / record.FILE
-    before = way.read_text(encoding="utf-8")
     try:
         wait_until(lambda: record.read(own.state) is not None, 60)
         other = record.read(own.state)
         assert other is not None
-        write_text(way, json.dumps({**json.loads(before), "url": other.url}))
-        yield Witness(other.url, present.model, log)
+        with behind_the_relay(settings, other.url):
+            yield Witness(other.url, present.model, log)
+    finally:
+        stop_process(pid, started, 10)
+
+
+@contextlib.contextmanager
+def behind_the_relay(settings: Settings, url: str) -> Iterator[None]:
+    """Have the stack's relay ask that address for a while."""
+    way = settings.state / record.FILE
+    before = way.read_text(encoding="utf-8")
+    write_text(way, json.dumps({**json.loads(before), "url": url}))
+    try:
+        yield
     finally:
         write_text(way, before)
-        stop_process(pid, started, 10)

@@ -226,6 +226,33 @@ def test_init_has_no_network(container: Find) -> None:
     assert container("init").attrs["HostConfig"]["NetworkMode"] == "none"
 
 
+@pytest.mark.full
+def test_a_firewall_closes_what_remains(settings: Settings, engine: DockerClient, container: Find, bridge: str) -> None:
+    """With the lines of the threat model, as they stand there."""
+    page_text = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```\n(\s+edge=.*?)```", page_text, re.DOTALL)
+    lines = block.replace("foundry-stack_edge", f"{settings.compose_project_name}_edge")
+    lines = lines.replace("51211", str(settings.foundry_port))
+    with outside() as away, greeting_everywhere() as port:
+        knocks = [Knock("udp", away.address, away.port), Knock("tcp", away.address, away.port), Knock("icmp", bridge)]
+        knocks += [Knock("tcp", bridge, port), Knock("udp", bridge, port), Knock("http", bridge, settings.foundry_port)]
+
+        def measure() -> list[str]:
+            return knock(engine, container("chainlit"), knocks, beside=container("gateway"))
+
+        assert measure() == [TIMEOUT, TIMEOUT, ANSWERS, ANSWERS, ANSWERS, "HTTP 401"]
+        assert {protocol for _, protocol in away.arrived} == {"udp", "tcp"}
+        away.arrived.clear()
+        assert run(["bash", "-euc", lines]).code == 0
+        try:
+            assert measure() == [TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT, TIMEOUT, "HTTP 401"]
+            assert away.arrived == set()
+            assert _from_here([Knock("http", "127.0.0.1", settings.chainlit_port)]) == "HTTP 200"
+            assert _with_the_token(container("gateway")) == "200"
+        finally:
+            run(["bash", "-uc", lines.replace(" -I ", " -D ")])
+
+
 def _targets(settings: Settings, engine: DockerClient, bridge: str, away: Outside, port: int) -> list[Target]:
     edge = str(_pool(engine, settings, "edge")["Gateway"])
     nobody = str(_pool(engine, settings, "private")["Gateway"])
