@@ -40,5 +40,14 @@ edge=$(ip -4 -o route show default | awk '{print $5; exit}')
 ip -4 -o route show scope link | awk -v edge="$edge" '$3 != edge {print "allow " $1 ";"}' >"$facts/front-ends.conf"
 echo "deny all;" >>"$facts/front-ends.conf"
 
+# The pages are for this machine: its own address on `edge` (published ports come from there, on Docker Desktop from a
+# network of its virtual machine, where the host's name leads too), the front ends, and this container.
+{
+    ip -4 -o route show default | awk '{print $3 " 1;"; exit}'
+    ip -4 -o route show scope link | awk -v edge="$edge" '$3 != edge {print $1 " 1;"}'
+    echo "127.0.0.0/8 1;"
+    if getent ahostsv4 host.docker.internal | grep -q '^192\.168\.65\.'; then echo "192.168.65.0/24 1;"; fi
+} >"$facts/visitors.conf"
+
 unset token
 exec nginx -e stderr -c /etc/nginx/nginx.conf

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from docker.models.containers import Container
 
+from fakes import page_headers
 from fakes.bombard import Shot, send_all
 from fakes.spare_stack import Answer, Spare, json_lines, parse
 from fakes.waiting import wait_until
@@ -523,9 +524,68 @@ def test_every_answer_has_security_headers_and_no_version(spare: Spare) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "geolocation=()" in answer.headers["permissions-policy"]
         assert answer.headers["server"] == "nginx"
+
+
+PAGE_PORTS = ["chainlit_port", "open_webui_port", "webgpu_port", "monitor_port"]
+
+
+@pytest.mark.parametrize("port", PAGE_PORTS)
+@pytest.mark.parametrize(
+    ("expected", "path", "headers"),
+    [
+        (503, "/", {"Accept": "text/html"}),
+        (503, "/", {"Accept": "application/json"}),
+        (421, "/", {"Host": "rebound.example"}),
+        (403, "/", {"Origin": "https://foreign.example"}),
+        (403, "/", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
+        (403, "/", {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}),
+        (303, "/?q=ask", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}),
+        (400, "/", {"X-Large": "a" * 40_000}),
+    ],
+    ids=["html", "json", "host", "origin", "picture", "frame", "query", "bad"],
+)
+def test_every_refusal_of_every_page_has_the_headers(
+    spare: Spare, port: str, expected: int, path: str, headers: dict[str, str]
+) -> None:
+    address = f"http://127.0.0.1:{getattr(spare.settings, port)}{path}"
+    answer = httpx.get(address, headers=headers, trust_env=False)
+    assert answer.status_code == expected
+    page_headers.assert_safe(answer)
+    assert answer.headers.get("retry-after") == ("5" if expected == 503 else None)
+    assert answer.headers.get("location") == ("/" if expected == 303 else None)
+
+
+def test_a_link_without_a_query_is_followed(spare: Spare) -> None:
+    navigation = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert httpx.get(f"{spare.page}/any", headers=navigation, trust_env=False).status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/?q=ask", "/any?a", "//foreign.example/?a", "/%0d%0aX: y?a"])
+def test_a_link_is_led_to_the_page_and_nowhere_else(spare: Spare, path: str) -> None:
+    raw = (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: cross-site\r\n"
+        "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", spare.settings.chainlit_port), timeout=10) as connection:
+        connection.sendall(raw.encode())
+        answer = parse(b"".join(iter(lambda: connection.recv(65536), b"")))
+    assert answer.status == 400 if " X:" in path else answer.header("location") == ["/"]
+
+
+def test_what_the_demo_asks_has_the_headers_too(spare: Spare) -> None:
+    page = f"http://127.0.0.1:{spare.settings.webgpu_port}"
+    answers = [httpx.get(f"{page}{path}", trust_env=False) for path in ("/v1/models", "/v1/responses")]
+    spare.relay.stop()
+    try:
+        answers.append(httpx.get(f"{page}/v1/models", trust_env=False))
+    finally:
+        spare.relay.start()
+    assert [answer.status_code for answer in answers] == [200, 403, 503]
+    for answer in answers:
+        page_headers.assert_safe(answer)
 
 
 def test_chainlit_may_come_and_go_while_the_gateway_stays(spare: Spare) -> None:

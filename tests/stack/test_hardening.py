@@ -1,28 +1,23 @@
 """How the running containers are locked down, seen from the kernel and the engine and not from the compose file."""
 
-import contextlib
 import json
 import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from ipaddress import ip_address, ip_network
+from collections.abc import Callable
 
-import psutil
 import pytest
 import testinfra
 from docker import DockerClient
 from docker.models.containers import Container
 from testinfra.host import Host
 
-from fakes.outside import can_run, outside
-from fakes.spare_stack import NO_LABELS, Spare
+from fakes.greeter import host_addresses
+from fakes.spare_stack import Spare
 from fakes.waiting import wait_until
 from stack.parts.containers import IMAGES, of_project
 from stack.settings import PORTS, Settings
 
 LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static", "monitor"]
-FRONT_ENDS = [service for service in LASTING if service != "gateway"]
 USERS = {"gateway": 10002, "chainlit": 10001, "open-webui": 10003, "webgpu-static": 10004, "monitor": 10005}
 DATA = {"open-webui": "/data"}  # the one place on disk that a service may write to
 SECRETS = [
@@ -35,25 +30,6 @@ SECRETS = [
 SHARED = [("monitor", "open-webui-password")]  # as open-webui's monitor-password
 Find = Callable[[str], Container]
 Inside = Callable[[str], Host]
-
-# Tries each address and prints what happened. Sent to the interpreter on standard input.
-KNOCK = """
-import json, socket, sys
-seen = {}
-for kind, host, port in json.loads(sys.argv[1]):
-    try:
-        if kind == "tcp":
-            with socket.create_connection((host, port), timeout=2) as connection:
-                seen[f"{kind} {host}"] = connection.recv(5).decode()
-        else:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
-                datagram.settimeout(2)
-                datagram.sendto(b"hello", (host, port))
-                seen[f"{kind} {host}"] = datagram.recv(5).decode()
-    except OSError as error:
-        seen[f"{kind} {host}"] = type(error).__name__
-print(json.dumps(seen))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +108,7 @@ def test_no_page_is_on_any_other_address(settings: Settings) -> None:
     for port in _page_ports(settings):
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
-        for address in _host_addresses():
+        for address in host_addresses():
             with pytest.raises(OSError), socket.create_connection((address, port), timeout=2):
                 pass
 
@@ -194,94 +170,5 @@ def test_no_image_holds_what_the_build_was_given(settings: Settings, engine: Doc
         assert not [entry for entry in image.attrs["Config"]["Env"] if "PROXY" in entry.upper() or "PIP" in entry]
 
 
-# --- networks ---
-
-
-@pytest.fixture(scope="module")
-def greeting_everywhere() -> Iterator[int]:
-    """A port on every address of the host where somebody says hello."""
-    with socket.create_server(("0.0.0.0", 0)) as listening:  # noqa: S104  (that is what is to be unreachable)
-
-        def greet() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listening.accept()
-                    with connection:
-                        connection.sendall(b"hello")
-
-        threading.Thread(target=greet, daemon=True).start()
-        yield int(listening.getsockname()[1])
-
-
-@pytest.mark.parametrize("service", FRONT_ENDS)
-def test_a_front_end_reaches_no_address_of_the_host(
-    container: Find, engine: DockerClient, greeting_everywhere: int, service: str
-) -> None:
-    knocks = [("tcp", address, greeting_everywhere) for address in _host_addresses()]
-    from_anywhere = _knock_from_a_plain_container(engine, container("chainlit"), knocks)
-    assert set(from_anywhere.values()) == {"hello"}, "the control itself does not reach the host"
-    from_front_end = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container(service))
-    assert from_front_end.keys() == from_anywhere.keys()
-    assert "hello" not in from_front_end.values()
-
-
-@pytest.mark.skipif(not can_run(), reason="a stand-in for the outside needs root (a network namespace)")
-def test_nobody_gets_out(container: Find, engine: DockerClient) -> None:
-    with outside() as (host, port):
-        knocks = [(kind, host, port) for kind in ("tcp", "udp")]
-        from_anywhere = _knock_from_a_plain_container(engine, container("chainlit"), knocks)
-        assert set(from_anywhere.values()) == {"hello"}, "the control itself does not get out"
-        for service in FRONT_ENDS:
-            beside = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container(service))
-            assert "hello" not in beside.values()
-        on_edge = _knock_from_a_plain_container(engine, container("chainlit"), knocks, beside=container("gateway"))
-        assert "hello" not in on_edge.values()
-
-
-@pytest.mark.parametrize("service", LASTING)
-def test_names_of_containers_are_known_and_others_are_asked_nowhere(
-    container: Find, inside: Inside, service: str
-) -> None:
-    assert inside(service).run("getent hosts gateway").rc == 0
-    assert container(service).attrs["HostConfig"]["Dns"] == ["127.0.0.1"]
-    listening = inside(service).check_output("cat /proc/net/udp /proc/net/udp6")
-    assert not re.search(r"^\s*\d+: \S+:0035 ", listening, re.MULTILINE), "somebody answers there"
-
-
-@pytest.mark.parametrize("service", FRONT_ENDS)
-def test_a_front_end_is_on_one_network_where_the_host_is_not(
-    inside: Inside, engine: DockerClient, settings: Settings, service: str
-) -> None:
-    devices = re.findall(r"^\s*(\w+):", inside(service).check_output("cat /proc/net/dev"), re.MULTILINE)
-    assert sorted(devices) == ["eth0", "lo"]
-    assert inside(service).check_output("cat /proc/net/if_inet6") == ""
-    private = engine.networks.get(f"{settings.compose_project_name}_private")
-    subnet = ip_network(private.attrs["IPAM"]["Config"][0]["Subnet"])
-    assert not [address for address in _host_addresses() if ip_address(address) in subnet]
-
-
 def _page_ports(settings: Settings) -> list[int]:
     return [getattr(settings, name) for name in PORTS if name != "foundry_port"]
-
-
-def _host_addresses() -> list[str]:
-    """Every IPv4 address of this machine but loopback."""
-    entries = (entry for entries in psutil.net_if_addrs().values() for entry in entries)
-    found = sorted({entry.address for entry in entries if entry.family == socket.AF_INET})
-    return [address for address in found if not address.startswith("127.")]
-
-
-def _knock_from_a_plain_container(
-    engine: DockerClient, python: Container, knocks: list[tuple[str, str, int]], beside: Container | None = None
-) -> dict[str, str]:
-    """The control: on Docker's own network, or in the very network of the container it is put beside."""
-    output = engine.containers.run(
-        python.attrs["Image"],
-        entrypoint=["/opt/venv/bin/python", "-c", KNOCK, json.dumps(knocks)],
-        command=[],
-        network_mode=f"container:{beside.id}" if beside else "bridge",
-        labels=NO_LABELS,
-        remove=True,
-    )
-    seen: dict[str, str] = json.loads(output)
-    return seen

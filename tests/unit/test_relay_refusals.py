@@ -114,7 +114,7 @@ async def test_our_own_names(relay: RelayProcess, foundry: FakeFoundry, name: st
     assert len(foundry.requests) == 1
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:8080"])
 async def test_a_foreign_page(relay: RelayProcess, foundry: FakeFoundry, origin: str) -> None:
     raw = request("/v1/responses", f"Origin: {origin}", method="POST", host=host(relay), body=b"{}")
     status, headers, body = await relay.send(raw)
@@ -123,9 +123,15 @@ async def test_a_foreign_page(relay: RelayProcess, foundry: FakeFoundry, origin:
     assert foundry.requests == []
 
 
-async def test_a_page_of_this_machine(relay: RelayProcess, foundry: FakeFoundry) -> None:
-    raw = request("/v1/responses", "Origin: http://localhost:8080", method="POST", host=host(relay), body=b"{}")
-    assert (await relay.send(raw))[0] == 200
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_foreign_page_that_brings_no_origin(relay: RelayProcess, foundry: FakeFoundry, site: str) -> None:
+    status, _, body = await relay.send(request("/v1/models", f"Sec-Fetch-Site: {site}", host=host(relay)))
+    assert (status, code_of(body)) == (403, "origin-not-allowed")
+    assert foundry.requests == []
+
+
+async def test_a_browser_that_no_page_has_sent(relay: RelayProcess, foundry: FakeFoundry) -> None:
+    assert (await relay.send(request("/v1/models", "Sec-Fetch-Site: none", host=host(relay))))[0] == 200
     assert len(foundry.requests) == 1
 
 

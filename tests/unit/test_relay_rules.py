@@ -139,18 +139,16 @@ def test_the_bridge_address_is_no_name_of_the_loopback_door() -> None:
     assert not rules.host_is_ours(LOOPBACK, ["172.17.0.1:51211"])
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "http://localhost",
-        "http://localhost:8080",
-        "https://127.0.0.1:1",
-        "http://[::1]:3000",
-        "http://host.docker.internal:51211",
-    ],
-)
-def test_pages_of_this_machine_may_ask(origin: str) -> None:
-    assert rules.origin_is_local([origin])
+@pytest.mark.parametrize("origins", [[], ["http://localhost:51211"], ["http://127.0.0.1:51211"]])
+@pytest.mark.parametrize("fetch_sites", [[], ["none"], ["same-origin"]])
+def test_where_no_foreign_page_asks(origins: list[str], fetch_sites: list[str]) -> None:
+    assert rules.no_foreign_page_asks(LOOPBACK, origins, fetch_sites)
+
+
+@pytest.mark.parametrize("fetch_site", ["cross-site", "same-site", "", "None", "none, none"])
+def test_a_foreign_page_without_an_origin(fetch_site: str) -> None:
+    assert not rules.no_foreign_page_asks(LOOPBACK, [], [fetch_site])
+    assert not rules.no_foreign_page_asks(LOOPBACK, [], ["none", fetch_site])
 
 
 @pytest.mark.parametrize(
@@ -165,12 +163,15 @@ def test_pages_of_this_machine_may_ask(origin: str) -> None:
         "http://127.0.0.1.nip.io",
         "http://192.168.1.5",
         "file://localhost",
-        "http://localhost:8080/",
+        "http://localhost",
+        "http://localhost:8080",
+        "https://localhost:51211",
+        "http://localhost:51211/",
     ],
 )
 def test_other_pages_may_not(origin: str) -> None:
-    assert not rules.origin_is_local([origin])
-    assert not rules.origin_is_local(["http://localhost", origin])
+    assert not rules.no_foreign_page_asks(LOOPBACK, [origin], [])
+    assert not rules.no_foreign_page_asks(LOOPBACK, ["http://localhost:51211", origin], ["same-origin"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The daemon: Foundry Local's web service on a free loopback port, with one model loaded.
 
     python -m stack.parts.foundry.serve --state DIR --models DIR --model ID --catalog public|embedded
-                                        [--catalog-url URL]
+                                        [--catalog-url URL] [--log-level warning|debug]
 
 When it is ready it writes `foundry.json`. It ends on SIGTERM, SIGINT and after somebody's POST /shutdown.
 """
@@ -67,7 +67,8 @@ class Service:
     def _open(self, models: Path, catalog_url: str) -> None:
         wanted = self.arguments.model
         begin = time.monotonic()
-        self.manager = open_runtime(self.arguments.state / "foundry", models, catalog_url)
+        data, log_level = self.arguments.state / "foundry", self.arguments.log_level
+        self.manager = open_runtime(data, models, catalog_url, log_level=log_level)
         model = self.manager.catalog.get_model_variant(wanted)
         if model is None or not model.is_cached:
             raise RuntimeError(f"the model {wanted} is {'not downloaded' if model else 'not in the catalog'}")
@@ -133,6 +134,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     parser.add_argument("--model", required=True)
     parser.add_argument("--catalog", choices=["public", "embedded"], required=True)
     parser.add_argument("--catalog-url", default="")
+    parser.add_argument("--log-level", default="warning", choices=["warning", "debug"])
     service = Service(parser.parse_args(argv))
     for told in (signal.SIGTERM, signal.SIGINT):
         signal.signal(told, lambda *_: service.over.set())

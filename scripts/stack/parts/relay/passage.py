@@ -127,6 +127,7 @@ class Passage:
             target=self._request.raw_path,
             hosts=got.getall("Host", []),
             origins=got.getall("Origin", []),
+            fetch_sites=got.getall("Sec-Fetch-Site", []),
             tokens=rules.tokens_in(got.getall(rules.TOKEN_HEADER, []), got.getall("Authorization", [])),
         )
         refusal = rules.judge(asked, self._door, self._entry.client, self._around.token.read())

@@ -26,9 +26,7 @@ ALLOWED = {
 NOTHING = re.compile(r"(?!)")
 
 EXEMPT_FROM_TOKEN = ("127.0.0.1", "::1")
-LOCAL_ORIGIN = re.compile(
-    r"https?://(?:localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal)(?::[0-9]{1,5})?", re.IGNORECASE
-)
+OF_NO_OTHER_PAGE = frozenset({"same-origin", "none"})  # what a browser sends where no foreign page is behind a request
 BEARER = re.compile(r"Bearer +(\S+)", re.IGNORECASE)
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -94,6 +92,7 @@ class Asked:
     hosts: Sequence[str]
     origins: Sequence[str]
     tokens: Sequence[str]
+    fetch_sites: Sequence[str] = ()
 
 
 def judge(asked: Asked, door: Door, peer: str, token: str | None) -> Refusal | None:
@@ -114,12 +113,12 @@ def judge(asked: Asked, door: Door, peer: str, token: str | None) -> Refusal | N
             f"This relay does not answer for the name in the Host header. Ask http://127.0.0.1:{door.port} on the "
             f"host or http://{HOST_IN_CONTAINERS}:{PORT_IN_CONTAINERS} in the stack's containers.",
         )
-    if not origin_is_local(asked.origins):
+    if not no_foreign_page_asks(door, asked.origins, asked.fetch_sites):
         return Refusal(
             403,
             "origin-not-allowed",
-            "A web page of another origin asked for Foundry Local; only pages of this machine may. "
-            "If it was yours, serve it from http://localhost.",
+            "A web page asked for Foundry Local, and no page may, whatever machine it is on. If it is yours, let its "
+            "own server ask.",
         )
     if not is_allowed(asked.method, asked.target):
         return Refusal(
@@ -147,9 +146,13 @@ def host_is_ours(door: Door, hosts: Sequence[str]) -> bool:
     return len(hosts) == 1 and hosts[0].lower() in door.host_headers
 
 
-def origin_is_local(origins: Sequence[str]) -> bool:
-    """Whether no web page asked, or one of this machine. `null` (a sandboxed page, a file) is not of this machine."""
-    return all(LOCAL_ORIGIN.fullmatch(origin) for origin in origins)
+def no_foreign_page_asks(door: Door, origins: Sequence[str], fetch_sites: Sequence[str]) -> bool:
+    """Whether no web page is behind the request, as far as a browser says: by Origin, or without one by Sec-Fetch-Site.
+
+    Another port of this machine is another origin, too: whatever serves it may show what strangers wrote.
+    """
+    ours = {f"http://{host}" for host in door.host_headers}
+    return all(origin.lower() in ours for origin in origins) and OF_NO_OTHER_PAGE.issuperset(fetch_sites)
 
 
 def tokens_in(own_headers: Sequence[str], authorizations: Sequence[str]) -> Sequence[str]:

@@ -1,0 +1,63 @@
+"""`docs/egress.md`: what was measured between the stack's containers, the host and the outside, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+HEAD = """\
+# What each container can reach
+
+Measured on the running stack by `tests/stack/test_egress.py`, which compares this page with what it measures; a change
+shows as a failed test, with the page as it would have to be. Docker Engine 20.10 on Linux.
+
+An attempt is made in the very network of the container and given two seconds. *timeout* and *unreachable* mean that
+nothing arrived and nothing came back: sealed. *refused* means that the packet arrived and nobody listened, *answers*
+that somebody did. *one-way* means that the packet was seen to arrive, and no answer can find its sender. The control is
+the same attempt from where it has to succeed: so what is sealed is sealed, and not merely away. "Plain" is a container
+on Docker's default network, as `docker run` makes one. The outside is a host in a network namespace of the test's own;
+no real address is ever asked.
+
+"""
+FOOT = """\
+`init` has no network at all (`network_mode: none`), and ends before the others start.
+
+While all of this was tried, and every way around that `tests/stack/test_break_out.py` knows, a Foundry Local that names
+each call in its log stood behind the relay. It got none of the forbidden ones.
+"""
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One target, and how the attempts of each column ended."""
+
+    target: str
+    control: str
+    ends: Mapping[str, str]
+
+
+@dataclass
+class Table:
+    """A part of the page."""
+
+    title: str
+    columns: Sequence[str]
+    rows: list[Row] = field(default_factory=list)
+    notes: str = ""
+    controlled: bool = True
+
+    def text(self) -> str:
+        """In Markdown."""
+        head = ["target", *(["control"] if self.controlled else []), *self.columns]
+        lines = [head, ["---"] * len(head)]
+        for row in self.rows:
+            control = [row.control] if self.controlled else []
+            lines.append([row.target, *control, *(row.ends.get(column, NOTHING) for column in self.columns)])
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"## {self.title}\n\n{table}\n{f'{chr(10)}{self.notes}{chr(10)}' if self.notes else ''}"
+
+
+def page(tables: Sequence[Table]) -> str:
+    """The whole page."""
+    return HEAD + "\n".join(table.text() for table in tables) + "\n" + FOOT
