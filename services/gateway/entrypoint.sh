@@ -27,6 +27,7 @@ if [[ ! $rate =~ ^[1-9][0-9]{1,5}$ ]]; then
     exit 1
 fi
 # Bursts pass at once and not one after the other: a page is a burst, and so are users who come back from lunch.
+# shellcheck disable=SC2016  # these are nginx's variables
 {
     printf 'limit_req_zone "$binary_remote_addr$server_port" zone=requests:1m rate=%sr/s;\n' "$rate"
     printf 'limit_req_zone $asks_a_model zone=questions:1m rate=%sr/s;\n' "$((rate / 10))"
