@@ -118,7 +118,7 @@ print(json.dumps([answer.status, answer.read().decode()]))
 # what another one gets, and what it gets when all but one are gone.
 HOLD = """
 import collections, http.client, json, select, socket, sys
-HEAD = b"DELETE /v1/responses/x HTTP/1.1\\r\\nHost: host.docker.internal:51211\\r\\nContent-Length: 5\\r\\n\\r\\n"
+HEAD = b"DELETE /v1/responses/x HTTP/1.1\\r\\nHost: host.docker.internal\\r\\nContent-Length: 5\\r\\n\\r\\n"
 def ask():
     connection = http.client.HTTPConnection("host.docker.internal", 51211, timeout=20)
     connection.request("GET", "/v1/models")
@@ -129,8 +129,8 @@ held = [socket.create_connection(("host.docker.internal", 51211), timeout=20) fo
 for each in held:
     each.sendall(HEAD)
 refused = []
-while len(refused) < int(sys.argv[2]) and (answered := select.select([h for h in held if h not in refused], [], [], 5)[0]):
-    refused += answered
+while len(refused) < int(sys.argv[2]):
+    refused += select.select([each for each in held if each not in refused], [], [], 5)[0] or [held[0]]
 beside = ask()
 statuses = collections.Counter(each.recv(12).decode()[9:] for each in refused)
 for each in held:

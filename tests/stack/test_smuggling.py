@@ -20,7 +20,7 @@ LF, CR = "\n", "\r"
 HIDDEN = "hidden"
 
 # Here the first request ends before the second begins, by every reading (RFC 9112: an upgrade that is not accepted
-# changes nothing, a trailer is no header, a lone LF may end a line, where no tunnel is made there is none): two requests,
+# changes nothing, a trailer is no header, a lone LF may end a line, a tunnel that is refused is none): two requests,
 # each judged by itself.
 TWO = {"websocket", "trailer"}
 TWO_AT = {
