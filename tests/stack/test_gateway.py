@@ -114,8 +114,8 @@ answer = connection.getresponse()
 print(json.dumps([answer.status, answer.read().decode()]))
 """
 
-# Opens as many connections as it is told, each with a request that lacks its body, and sees how many are answered at once,
-# what another one gets, and what it gets when all but one are gone.
+# Opens as many connections as it is told, each with a request that lacks its body, and sees how those that are answered
+# at once are answered, what another one gets, and what it gets when all of them are gone.
 HOLD = """
 import collections, http.client, json, select, socket, sys
 HEAD = b"DELETE /v1/responses/x HTTP/1.1\\r\\nHost: host.docker.internal\\r\\nContent-Length: 5\\r\\n\\r\\n"
@@ -408,6 +408,7 @@ def test_a_hundred_who_ask_at_once_pass_and_a_flood_of_questions_spends_no_model
     assert inside.status == 200, "a front end is another sender"
 
 
+@pytest.mark.full
 def test_twenty_who_open_a_page_at_once_pass_and_a_flood_is_told_to_come_again(spare: Spare) -> None:
     rate, port, models = spare.settings.gateway_rate, spare.settings.webgpu_port, "GET /v1/models"
     pages = 20 * REQUESTS_A_PAGE
