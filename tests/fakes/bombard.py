@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-AT_ONCE = 24
+AT_ONCE = 40
 SILENCE_SECONDS = 20.0  # far above what any answer here takes; who says nothing for so long hangs
 MORE_SECONDS = 0.3  # for what may never be answered, and for what may come after an answer
 KEPT = 2000  # bytes of an answer, its head included

@@ -181,10 +181,14 @@ def judge(way: WholeWay, found: list[tuple[Aim, Odd, Answered]]) -> None:
     for aim, odd, answer in found:
         if any(status >= 500 for status in answer.statuses) and not _deliberate(way, aim, answer):
             wrong.append(_shown(aim, odd, answer))
-    print(f"{len(wrong)} answers of 5xx that are not deliberate")
+    print(f"{len(wrong)} answers of 5xx that are not deliberate", *wrong[:20], sep="\n")
     assert wrong == []
     assert way.foundry.forbidden() == []
     assert way.foundry.strange == []
+    logs = way.logs()
+    assert [line for line in logs["relay"].splitlines() if not line.startswith("{")] == []
+    assert [line for line in logs["gateway"].splitlines() if not line.startswith("{")] == []
+    assert "Traceback" not in logs["monitor"]
 
 
 def _deliberate(way: WholeWay, aim: Aim, answer: Answered) -> bool:
@@ -192,7 +196,7 @@ def _deliberate(way: WholeWay, aim: Aim, answer: Answered) -> bool:
     if set(answer.statuses) - {UNAVAILABLE, 100}:
         return False
     if aim.target.name not in way.services and aim.target.name == "open-webui":
-        return "open-webui-away" in answer.begin or "Open WebUI" in answer.begin
+        return "\r\nRetry-After: 5\r\n" in answer.begin
     return aim.target.name.startswith("monitor") and '"schema"' in answer.begin
 
 
