@@ -413,7 +413,7 @@ def test_a_link_without_a_query_is_followed(spare: Spare) -> None:
     assert httpx.get(f"{spare.page}/any", headers=navigation, trust_env=False).status_code == 503
 
 
-@pytest.mark.parametrize("path", ["/?q=ask", "/any?a", "//foreign.example/?a", "/%0d%0aX: y?a"])
+@pytest.mark.parametrize("path", ["/?q=ask", "/any?a", "//foreign.example/?a", "/%0d%0aX:y?a"])
 def test_a_link_is_led_to_the_page_and_nowhere_else(spare: Spare, path: str) -> None:
     raw = (
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: cross-site\r\n"
@@ -422,7 +422,7 @@ def test_a_link_is_led_to_the_page_and_nowhere_else(spare: Spare, path: str) -> 
     with socket.create_connection(("127.0.0.1", spare.settings.chainlit_port), timeout=10) as connection:
         connection.sendall(raw.encode())
         answer = parse(b"".join(iter(lambda: connection.recv(65536), b"")))
-    assert answer.status == 400 if " X:" in path else answer.header("location") == ["/"]
+    assert (answer.status, answer.header("location")) == (303, ["/"])
 
 
 def test_what_the_demo_asks_has_the_headers_too(spare: Spare) -> None:
