@@ -108,6 +108,7 @@ def signed_in(context: BrowserContext, somebody: Person) -> OpenWebUI:
     return web
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("signed_in")
 @pytest.mark.parametrize("name", ["localhost", FOREIGN])  # another port of the same site, and another site
 def test_it_reads_nothing_and_spends_nothing(
@@ -127,6 +128,7 @@ def test_it_reads_nothing_and_spends_nothing(
     assert spent(settings) == before
 
 
+@pytest.mark.full
 def test_the_same_from_the_pages_themselves(context: BrowserContext, settings: Settings, question: str) -> None:
     page = context.new_page()
     for port in ("webgpu_port", "foundry_port"):
@@ -140,6 +142,7 @@ def test_the_same_from_the_pages_themselves(context: BrowserContext, settings: S
         assert page.evaluate(OWN_SOCKET) == "open"
 
 
+@pytest.mark.full
 def test_the_same_where_nobody_refuses(context: BrowserContext, other: Elsewhere, question: str) -> None:
     """What the page tries does arrive at a server that takes whatever comes."""
     with elsewhere() as naive:
@@ -152,6 +155,7 @@ def test_the_same_where_nobody_refuses(context: BrowserContext, other: Elsewhere
         assert wanted <= set(naive.arrived)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("port", [port for port in SPEND if port != "foundry_port"])
 def test_a_window_that_it_opens_is_out_of_its_reach(
     context: BrowserContext, settings: Settings, other: Elsewhere, port: str
@@ -168,6 +172,7 @@ def test_a_window_that_it_opens_is_out_of_its_reach(
     assert (own["closed"], own["text"]) == (False, "A page of somebody else's"), "the control itself sees nothing"
 
 
+@pytest.mark.full
 def test_a_link_does_not_ask_in_the_users_name(
     context: BrowserContext, settings: Settings, other: Elsewhere, signed_in: OpenWebUI
 ) -> None:

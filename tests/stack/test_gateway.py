@@ -386,8 +386,8 @@ PAGE_PORTS = ["chainlit_port", "open_webui_port", "webgpu_port", "monitor_port"]
 @pytest.mark.parametrize(
     ("expected", "path", "headers"),
     [
-        (503, "/", {"Accept": "text/html"}),
-        (503, "/", {"Accept": "application/json"}),
+        pytest.param(503, "/", {"Accept": "text/html"}, marks=pytest.mark.full),  # 2 s each, for a name that is away
+        pytest.param(503, "/", {"Accept": "application/json"}, marks=pytest.mark.full),
         (421, "/", {"Host": "rebound.example"}),
         (403, "/", {"Origin": "https://foreign.example"}),
         (403, "/", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
