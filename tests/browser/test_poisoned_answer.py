@@ -19,6 +19,8 @@ from fakes.waiting import wait_until
 from fakes.witness import behind_the_relay
 from stack.settings import load
 
+pytestmark = pytest.mark.full
+
 THIEF = "http://thief.example"
 POISON = [
     "Here you are. ",

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 
@@ -35,7 +36,7 @@ def greeting_everywhere() -> Iterator[int]:
         yield port
 
 
-def _entries(family: socket.AddressFamily) -> list[psutil._common.snicaddr]:
+def _entries(family: socket.AddressFamily) -> list[Any]:
     return [entry for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family]
 
 

@@ -540,8 +540,8 @@ PAGE_PORTS = ["chainlit_port", "open_webui_port", "webgpu_port", "monitor_port"]
 @pytest.mark.parametrize(
     ("expected", "path", "headers"),
     [
-        (503, "/", {"Accept": "text/html"}),
-        (503, "/", {"Accept": "application/json"}),
+        pytest.param(503, "/", {"Accept": "text/html"}, marks=pytest.mark.full),  # 2 s each, for a name that is away
+        pytest.param(503, "/", {"Accept": "application/json"}, marks=pytest.mark.full),
         (421, "/", {"Host": "rebound.example"}),
         (403, "/", {"Origin": "https://foreign.example"}),
         (403, "/", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}),
@@ -567,7 +567,7 @@ def test_a_link_without_a_query_is_followed(spare: Spare) -> None:
     assert httpx.get(f"{spare.page}/any", headers=navigation, trust_env=False).status_code == 503
 
 
-@pytest.mark.parametrize("path", ["/?q=ask", "/any?a", "//foreign.example/?a", "/%0d%0aX: y?a"])
+@pytest.mark.parametrize("path", ["/?q=ask", "/any?a", "//foreign.example/?a", "/%0d%0aX:y?a"])
 def test_a_link_is_led_to_the_page_and_nowhere_else(spare: Spare, path: str) -> None:
     raw = (
         f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: cross-site\r\n"
@@ -576,7 +576,7 @@ def test_a_link_is_led_to_the_page_and_nowhere_else(spare: Spare, path: str) -> 
     with socket.create_connection(("127.0.0.1", spare.settings.chainlit_port), timeout=10) as connection:
         connection.sendall(raw.encode())
         answer = parse(b"".join(iter(lambda: connection.recv(65536), b"")))
-    assert answer.status == 400 if " X:" in path else answer.header("location") == ["/"]
+    assert (answer.status, answer.header("location")) == (303, ["/"])
 
 
 def test_what_the_demo_asks_has_the_headers_too(spare: Spare) -> None:
