@@ -11,7 +11,8 @@ from stack.audits.of_machine import daemon, files, host
 
 def in_order(reference: str) -> tuple[str, list[int], str]:
     """CIS, OWASP, house; and 5.9 before 5.10."""
-    return reference.split(maxsplit=1)[0], [int(number) for number in re.findall(r"\d+", reference)], reference
+    source, _, rest = reference.partition(" ")
+    return source, [int(number) for number in re.findall(r"\d+", rest) if source != "house"], rest
 
 
 ITEMS: tuple[Item, ...] = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from docker.models.containers import Container
@@ -22,7 +22,7 @@ _PARTS = {
     "processes": "cat /proc/[0-9]*/status",
     "namespaces": "for each in net pid ipc uts mnt; do echo $each $(readlink /proc/self/ns/$each); done",
     "mounts": "cat /proc/self/mountinfo",
-    "limits": "cat /proc/1/limits",
+    "limits": "cat /proc/self/limits",
     "sockets": "cat /proc/net/tcp /proc/net/tcp6",
     "ipv6": "cat /proc/net/if_inet6",
     "confinement": "cat /proc/self/attr/current",
@@ -74,10 +74,11 @@ class Inside:
 
 
 def look(container: Container) -> Inside:
-    """Ask in the container, which must run."""
+    """Ask in the container, which must run. One that sees the host's processes has none here: they are not its own."""
     script = "\n".join(f"echo '{_MARK}{name}'; {{ {command}; }} 2>/dev/null" for name, command in _PARTS.items())
     _, output = container.exec_run(["sh", "-c", script])
-    return parse(cast("bytes", output).decode(errors="replace"))
+    seen = parse(cast("bytes", output).decode(errors="replace"))
+    return replace(seen, processes=[]) if container.attrs["HostConfig"]["PidMode"] == "host" else seen
 
 
 def parse(output: str) -> Inside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -23,19 +24,20 @@ OUTCOMES = (Status.PASSED, Status.EXCEPTION, Status.NOT_APPLICABLE)  # of what i
 HEAD = f"""\
 # Scorecard: how the containers are hardened
 
-Each line was asked of the running containers: of the engine (`inspect`), of the image and its history, and of `/proc` inside;
-none of it is read from compose.yaml. `python3 scripts/audit.py` asks again, names the setting that mends a red line, and ends
-with 1 if there is one. This page is what `python3 scripts/audit.py --markdown` writes.
+Each line was asked of the running containers: of the engine (`inspect`), of the image and its history, and of `/proc`
+inside; none of it is read from compose.yaml. (`init` has ended: of it the engine, its image and its disk tell.)
+`python3 scripts/audit.py` asks again, names the setting that mends a red line, and ends with 1 if there is one. This page
+is what `python3 scripts/audit.py --markdown` writes.
 
-The lists: **CIS**, the {BENCHMARK}, number and title; **OWASP**, the rules of the
-[{CHEAT_SHEET}](https://cheatsheetseries.owasp.org/cheatsheets/Docker_Security_Cheat_Sheet.html); **house**, this
-project's own rules.
+**CIS** is the {BENCHMARK}, number and title; **OWASP** the rules of the
+[{CHEAT_SHEET}](https://cheatsheetseries.owasp.org/cheatsheets/Docker_Security_Cheat_Sheet.html);
+**house** are this project's own rules.
 """
 MACHINES = """\
 ## The machine's
 
-How the engine and the machine are set up is for their owner. The stack neither needs nor changes any of this, and none of it
-turns the scorecard red; `python3 scripts/audit.py` shows what is so on the machine at hand.
+How the engine and the machine are set up is for their owner. The stack neither needs nor changes any of this, and none
+of it turns the scorecard red; `python3 scripts/audit.py` shows what is so on the machine at hand.
 
 | item | title |
 |---|---|"""
@@ -43,11 +45,11 @@ turns the scorecard red; `python3 scripts/audit.py` shows what is so on the mach
 
 def show(card: Scorecard, console: Console) -> None:
     """Print the scorecard, and for each red line what mends it."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", expand=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("item", no_wrap=True)
     table.add_column("status", no_wrap=True)
-    table.add_column("what it is about", ratio=2, overflow="fold")
-    table.add_column("what was seen", ratio=3, overflow="fold")
+    table.add_column("what it is about", overflow="fold")
+    table.add_column("what was seen", overflow="fold")
     for line in card.lines:
         status = Text(line.status, style=STYLES[line.status])
         table.add_row(_cited(line), status, Text(line.title), Text("; ".join(_sights(line))))
@@ -62,7 +64,7 @@ def show(card: Scorecard, console: Console) -> None:
 def page(card: Scorecard) -> str:
     """The page, in Markdown. What differs from machine to machine is left out of it."""
     ours = [line for line in card.lines if line.status is not Status.MACHINE]
-    counts = ", ".join(f"{sum(_settled(line) == status for line in ours)} {status}" for status in _statuses(ours))
+    counts = "; ".join(f"{number} {status}" for status, number in Counter(map(_settled, ours)).most_common())
     rows = [
         f"| {_cited(line)} | {line.title} | {_settled(line)} | {_cell('; '.join(_lasting_sights(line)))} |"
         for line in ours
@@ -73,16 +75,10 @@ def page(card: Scorecard) -> str:
     return "\n".join([HEAD, f"{counts}.", "", *table, "", *exceptions, "", MACHINES, *machines, ""])
 
 
-def _statuses(lines: Iterable[Line]) -> list[str]:
-    return list(
-        dict.fromkeys(_settled(line) for line in sorted(lines, key=lambda line: list(Status).index(line.status)))
-    )
-
-
 def _settled(line: Line) -> str:
     """The status; where it hangs on the machine, the same words on every machine, unless it is red."""
     if line.depends_on and line.status is not Status.FAILED:
-        return "passed, where it applies"
+        return "passed where it applies"
     return line.status
 
 

@@ -8,6 +8,7 @@ from stack.audits.scorecard import Seen, bad, good, not_here
 from stack.audits.subject import Subject
 from stack.parts.containers import BUILT
 
+SWARM = "com.docker.swarm."
 REAPERS = ("docker-init", "tini", "catatonit")
 
 
@@ -26,9 +27,8 @@ def _watched(subject: Subject, _: Ground) -> Seen:
 def _reaped(subject: Subject, _: Ground) -> Seen:
     if not subject.host.get("Init"):
         return bad("no init process")
-    first = (
-        next((each.name for each in subject.inside.processes if each.pid == 1), "") if subject.inside else REAPERS[0]
-    )
+    processes = subject.inside.processes if subject.inside else ()
+    first = next((each.name for each in processes if each.pid == 1), REAPERS[0])
     return good("an init process") if first in REAPERS else bad(f"process 1 is {first}")
 
 
@@ -38,6 +38,11 @@ def _known(subject: Subject, ground: Ground) -> Seen:
     if sum(other.service == subject.service for other in ground.subjects) > 1:
         return bad(f"{subject.service} runs more than once")
     return good("one for the service")
+
+
+def _no_swarm(subject: Subject, _: Ground) -> Seen:
+    of_swarm = [label for label in subject.config["Labels"] or () if label.startswith(SWARM)]
+    return bad("a swarm's") if of_swarm else not_here("not a swarm's")
 
 
 ITEMS = (
@@ -64,5 +69,11 @@ ITEMS = (
         "Ensure that container sprawl is avoided",
         _known,
         "`docker compose up --detach --remove-orphans` removes what is no service of compose.yaml",
+    ),
+    Item(
+        ("CIS 7.1 to 7.9",),
+        "Docker Swarm Configuration",
+        _no_swarm,
+        "the stack is for `docker compose up`, on one machine",
     ),
 )

@@ -19,7 +19,7 @@ OURS = "root:root"
 
 def _first(machine: Machine, paths: tuple[str, ...], judge: Callable[[str], Seen]) -> Seen:
     found = next((path for path in paths if machine.file(path)), None)
-    return judge(found) if found else not_here(f"no {Path(paths[0]).name} to be seen")
+    return judge(found) if found else not_here(f"no {paths[0]} to be seen")
 
 
 def _owner(paths: tuple[str, ...], wanted: str = OURS) -> Callable[[Machine], Seen]:
