@@ -29,6 +29,7 @@ def test_hardening(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
+    assert service["ulimits"] == {"nofile": 4096}
     assert {"mem_limit", "cpus", "pids_limit", "stop_grace_period", "restart"} <= set(service)
     assert {"max-size", "max-file"} <= set(service["logging"]["options"])
     assert service["pull_policy"] == "never"
@@ -40,7 +41,9 @@ def test_what_lasts_is_watched_and_comes_back(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert service["init"] is True
-    assert service["healthcheck"]["test"][0] == "CMD"
+    assert {"interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
+    assert "test" not in service["healthcheck"], "stands in the image"
+    assert "\nHEALTHCHECK CMD [" in (ROOT / "services" / name / "Dockerfile").read_text(encoding="utf-8")
     assert "cap_add" not in service
     assert service["dns"] == ["127.0.0.1"], "names must not be asked outside"
 
