@@ -21,7 +21,9 @@ LOCKS = sorted(
     [*(ROOT / "services").glob("*/*.lock"), ROOT / "scripts/requirements.lock", ROOT / "tests/requirements.lock"]
 )
 NPM_LOCKS = sorted((ROOT / "services").glob("*/package-lock.json"))
-PROGRAMS = sorted([*(ROOT / "scripts").rglob("*.py"), *DOCKERFILES, *(ROOT / "services").glob("**/*.sh")])
+AUDITS = ROOT / "scripts" / "stack" / "audits"  # name what they look for in the images
+SCRIPTS = [file for file in (ROOT / "scripts").rglob("*.py") if AUDITS not in file.parents]
+PROGRAMS = sorted([*SCRIPTS, *DOCKERFILES, *(ROOT / "services").glob("**/*.sh")])
 
 SHA256 = r"sha256:[0-9a-f]{64}"
 DEBIAN = re.compile(r"debian:(?:trixie|bookworm)-slim(?:@sha256:[0-9a-f]{64})?")
