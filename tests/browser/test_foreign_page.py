@@ -173,21 +173,22 @@ def test_a_window_that_it_opens_is_out_of_its_reach(
 
 
 @pytest.mark.full
-def test_a_link_does_not_ask_in_the_users_name(
-    context: BrowserContext, settings: Settings, other: Elsewhere, signed_in: OpenWebUI
+@pytest.mark.usefixtures("signed_in")
+@pytest.mark.parametrize(("port", "query"), [("chainlit_port", "prompt=Hello"), ("open_webui_port", "q=Hello")])
+def test_a_link_puts_nothing_into_the_users_mouth(
+    context: BrowserContext, settings: Settings, other: Elsewhere, port: str, query: str
 ) -> None:
-    somebody = signed_in.person
-    address = f"{_address(settings, 'open_webui_port')}/?models={somebody.models()[0]}&q=Hello"
+    address = _address(settings, port)
     page = context.new_page()
     page.goto(f"http://{FOREIGN}:{other.port}/")
-    before = spent(settings)
     with context.expect_page() as opened:
-        page.evaluate("(address) => { window.open(address, '_blank'); }", address)
-    expect(opened.value.locator("#chat-input")).to_be_visible(timeout=POPUP_MS)
-    assert opened.value.url == f"{_address(settings, 'open_webui_port')}/"
-    assert spent(settings) == before
-    signed_in.page.goto(address)  # as typed in
-    wait_until(lambda: signed_in.page.evaluate("true") and spent(settings) > before, 60)
+        page.evaluate("(address) => { window.open(address, '_blank'); }", f"{address}/?{query}")
+    field = opened.value.locator("#chat-input")
+    expect(field).to_be_visible(timeout=POPUP_MS)
+    assert opened.value.url == f"{address}/"
+    page.goto(f"{address}/?{query}")  # as typed in
+    expect(page.locator("#chat-input")).to_have_text("Hello", timeout=POPUP_MS)
+    assert field.inner_text().strip() == ""
 
 
 @pytest.mark.parametrize("port", SPEND)

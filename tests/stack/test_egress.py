@@ -6,7 +6,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address, ip_network
@@ -99,9 +99,7 @@ gateway's published ports by Docker's own rules, loopback or not; so the pages a
 
 
 @pytest.fixture(scope="module")
-def measured(
-    settings: Settings, engine: DockerClient, container: Find, bridge: str, inside: Inside
-) -> Iterator[Measured]:
+def measured(settings: Settings, engine: DockerClient, container: Find, bridge: str, inside: Inside) -> Measured:
     with contextlib.ExitStack() as held:
         away = held.enter_context(outside())
         six = held.enter_context(ipv6_network(engine, f"{settings.compose_project_name}-six"))
@@ -149,7 +147,7 @@ def measured(
         else:
             controls |= {target.name: f"no control: {six.why_not}" for target in by_six}
         into = _into_the_stack(settings, engine, container, bridge, away)
-        yield Measured(
+        return Measured(
             targets, ends, controls, into, _between(engine, container), list(away.asked), arrived_from, at_edge
         )
 
