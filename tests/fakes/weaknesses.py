@@ -92,8 +92,7 @@ def tmpfs(options: str) -> Change:
     return host(Tmpfs={"/tmp": options})
 
 
-# A privileged container has all capabilities, no filter, all devices, and nothing of /proc and /sys is hidden from it.
-PRIVILEGED = ("CIS 5.4", "CIS 5.5", "CIS 5.22", "house masked-paths")
+PRIVILEGED = ("CIS 5.4", "CIS 5.5", "CIS 5.22")  # such a container has all capabilities, and no filter
 PAGE = str(ROOT / "services" / "webgpu-static" / "page")
 
 EVERY_DAY = (
@@ -111,7 +110,7 @@ ONE_BY_ONE = (
     Weak("privileged", PRIVILEGED, host(Privileged=True)),
     Weak("a folder of the host", ["CIS 5.6"], host(Binds=["/etc:/host:ro"])),
     Weak("its own sources, to be written", ["CIS 5.6"], host(Binds=[f"{PAGE}:/sources:rw"])),
-    Weak("sshd", ["CIS 5.7"], own(Entrypoint=["sh", "-c", "echo sshd > /proc/self/comm; sleep infinity & wait"])),
+    Weak("sshd", ["CIS 5.7"], own(Entrypoint=["sh", "-c", "printf sshd > /proc/self/comm; sleep infinity & wait"])),
     Weak("listens", ["CIS 5.9"], own(Entrypoint=["/opt/venv/bin/python", "-c", LISTEN]), CHAT),
     Weak("the host's network", ["CIS 5.10"], on_network("host")),
     Weak("no limit of memory", ["CIS 5.11"], host(Memory=0, MemorySwap=0)),

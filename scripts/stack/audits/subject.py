@@ -33,7 +33,7 @@ class Subject:
         image: of the image that it runs, the same.
         steps: by which the image was built, the first one first.
         networks: those that it is on, by name, as `docker network inspect` shows them.
-        commands: that are being run in it from outside, as the engine shows them.
+        commands: that are run in it from outside, or about to be, as the engine shows them.
         current: whether it runs the image that its name stands for now.
         setuid: files that run as another user or group.
         inside: None where it does not run.
@@ -122,8 +122,7 @@ def _commands(engine: DockerClient, ids: Sequence[str]) -> Iterator[Mapping[str,
             command = engine.api.exec_inspect(each)
         except NotFound:  # it has ended
             continue
-        if command["Running"]:
-            yield command["ProcessConfig"]
+        yield command["ProcessConfig"]
 
 
 def _networks(engine: DockerClient, container: Container) -> Iterator[tuple[str, Mapping[str, Any]]]:

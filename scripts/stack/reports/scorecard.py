@@ -26,8 +26,8 @@ HEAD = f"""\
 
 Each line was asked of the running containers: of the engine (`inspect`), of the image and its history, and of `/proc`
 inside; none of it is read from compose.yaml. (`init` has ended: of it the engine, its image and its disk tell.)
-`python3 scripts/audit.py` asks again, names the setting that mends a red line, and ends with 1 if there is one. This page
-is what `python3 scripts/audit.py --markdown` writes.
+`python3 scripts/audit.py` asks again, names the setting that mends a red line, and ends with 1 if there is one. This
+page is what `python3 scripts/audit.py --markdown` writes.
 
 **CIS** is the {BENCHMARK}, number and title; **OWASP** the rules of the
 [{CHEAT_SHEET}](https://cheatsheetseries.owasp.org/cheatsheets/Docker_Security_Cheat_Sheet.html);

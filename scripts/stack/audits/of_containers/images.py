@@ -157,7 +157,7 @@ ITEMS = (
         ("CIS 4.10", "OWASP #12", "house"),
         "Ensure secrets are not stored in Dockerfiles",
         _secrets,
-        "a file that `init` makes in the service's own volume, in place of `environment`, `ENV` or `ARG`",
+        "API_KEY is empty; and a file in the service's own volume, in place of `environment`, `ENV` or `ARG`",
     ),
     Item(
         ("CIS 4.11",),
