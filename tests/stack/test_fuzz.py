@@ -34,7 +34,7 @@ FULL = 20_000
 SECONDS_FOR_1000 = 30  # 5 to 10 on two idle cores
 UNAVAILABLE = 503
 
-# Of others' programs, each looked at: docs/upstream-findings.md tells about it. The target as it means, then the program.
+# Of others' programs, each looked at: docs/upstream-findings.md. The target as it means, then the program.
 UPSTREAM = {
     "chainlit-set-session-cookie": re.compile(r"POST \S*/set-session-cookie\b.* by chainlit", re.DOTALL),
     "chainlit-nul-in-a-path": re.compile(r"\w+ \S*\0.* by chainlit itself", re.DOTALL),
