@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -103,11 +104,7 @@ def _is_whole(received: bytearray, head: bool) -> bool:
 
 def _statuses(received: bytes) -> list[int]:
     """The status of every answer in it: a status line stands at the beginning, or right after another answer."""
-    found = []
-    for line in received.replace(b"HTTP/1.", b"\nHTTP/1.").split(b"\n"):
-        if line.startswith((b"HTTP/1.0 ", b"HTTP/1.1 ")) and line[9:12].isdigit():
-            found.append(int(line[9:12]))
-    return found
+    return [int(status) for status in re.findall(rb"(?:^|(?<=[^ ]))HTTP/\d\.\d (\d\d\d)", received)]
 
 
 def packed(shots: list[Shot]) -> str:

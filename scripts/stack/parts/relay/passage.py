@@ -26,7 +26,7 @@ from stack.tools import under_way
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS = "/status"
 STATUS_SECONDS = 5.0  # Foundry Local answers it at once, unless it hangs, or has its hands full
-VERSIONS = (aiohttp.HttpVersion10, aiohttp.HttpVersion11)
+VERSIONS = (aiohttp.HttpVersion10, aiohttp.HttpVersion11)  # the parser takes others, which can't be answered
 COMMENT = b":"  # how a piece begins that only keeps the connection open
 
 
@@ -98,9 +98,7 @@ class Passage:
         self._entry.status, self._entry.cause = status, cause
 
     async def _answer(self) -> web.StreamResponse:
-        if (
-            self._request.version not in VERSIONS
-        ):  # the parser takes 0.9 and 2.0 as well, and then they can't be answered
+        if self._request.version not in VERSIONS:
             return self._refuse(answers.bad_request())
         refusal = self._judge()
         if refusal is not None:
