@@ -9,7 +9,7 @@ HEAD = """\
 # What each container can reach
 
 Measured on the running stack by `tests/stack/test_egress.py`, which compares this page with what it measures; a change
-shows as a failed test, with the page as it would have to be. Docker Engine 20.10 on Linux.
+shows as a failed test, with the page as it would have to be. Docker Engine ENGINE on Linux.
 
 An attempt is made in the very network of the container and given two seconds. *timeout* and *unreachable* mean that
 nothing arrived and nothing came back: sealed. *refused* means that the packet arrived and nobody listened, *answers*
@@ -58,6 +58,6 @@ class Table:
         return f"## {self.title}\n\n{table}\n{f'{chr(10)}{self.notes}{chr(10)}' if self.notes else ''}"
 
 
-def page(tables: Sequence[Table]) -> str:
-    """The whole page."""
-    return HEAD + "\n".join(table.text() for table in tables) + "\n" + FOOT
+def page(tables: Sequence[Table], engine: str) -> str:
+    """The whole page, as measured with that version of the engine."""
+    return HEAD.replace("ENGINE", engine) + "\n".join(table.text() for table in tables) + "\n" + FOOT

@@ -31,7 +31,8 @@ LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static", "monitor"]
 FRONT_ENDS = [service for service in LASTING if service != "gateway"]
 INSIDE_PORTS = {"chainlit": 8000, "open-webui": 8080, "webgpu-static": 8000, "monitor": 8000}
 DOOR = 51211
-PLAIN, HOST = "plain", "the host"
+PLAIN, WITH_IPV6 = "plain", "plain, with IPv6"
+NO_CONTROL, NOBODY = "no control", "none: nobody has that address"
 ASK_WITH_THE_TOKEN = r"""
 exec 3<>/dev/tcp/host.docker.internal/$FOUNDRY_PORT
 printf 'GET /status HTTP/1.0\r\nHost: host.docker.internal:51211\r\n' >&3
@@ -111,14 +112,31 @@ def measured(settings: Settings, engine: DockerClient, container: Find, bridge: 
         targets = _targets(settings, engine, bridge, away, port)
         python = container("chainlit")
 
+        by_name = [target for target in targets if target.by == "named"]
+        by_six = [target for target in targets if target.by == "ipv6"]
+
         def measure(column: str) -> dict[str, str]:
             asked = [target for target in targets if column != PLAIN or target.by in ("plain", "host")]
-            flat = [_as(column, each, python, engine) for target in asked for each in target.knocks]
+            flat = [_as(column, each) for target in asked for each in target.knocks]
             beside = container(column) if column != PLAIN else None
             return _by_target(asked, knock(engine, python, flat, beside=beside))
 
-        with ThreadPoolExecutor(3) as pool:
-            ends = dict(zip([PLAIN, *LASTING], pool.map(measure, [PLAIN, *LASTING]), strict=True))
+        def with_that_name_server() -> dict[str, str]:
+            flat = [_as("control", each) for target in by_name for each in target.knocks]
+            return _by_target(by_name, knock(engine, python, flat, network=named.name, dns=[away.address]))
+
+        def with_ipv6() -> dict[str, str]:
+            flat = [_as("control", each, six.gateway) for target in by_six for each in target.knocks]
+            return _by_target(by_six, knock(engine, python, flat, network=six.name))
+
+        with ThreadPoolExecutor(5) as pool:  # most of it is waiting
+            columns = {column: pool.submit(measure, column) for column in (PLAIN, *LASTING)}
+            names, sixes = pool.submit(with_that_name_server), pool.submit(with_ipv6) if six.gateway else None
+            ends = {column: measuring.result() for column, measuring in columns.items()}
+            controls = {name: f"plain, with that server: {end}" for name, end in names.result().items()}
+            for target in by_six:
+                answer = f"{WITH_IPV6}: {sixes.result()[target.name]}" if sixes else f"{NO_CONTROL}: {six.why_not}"
+                controls[target.name] = answer
         own = container("gateway").attrs["NetworkSettings"]["Networks"]
         at_edge = str(own[f"{settings.compose_project_name}_edge"]["IPAddress"])
         for target in targets:
@@ -127,25 +145,13 @@ def measured(settings: Settings, engine: DockerClient, container: Find, bridge: 
                 if (at_edge, protocol) in away.arrived:
                     ends["gateway"][target.name] = ONE_WAY
         arrived_from = {sender for sender, _ in away.arrived}
-        controls: dict[str, str] = {}
         for target in targets:
             if target.by == "plain":
                 controls[target.name] = f"plain: {ends[PLAIN][target.name]}"
             elif target.by == "host":
                 controls[target.name] = f"the host's loopback: {_from_here(target.control)}"
             elif not target.by:
-                controls[target.name] = "none: nobody has that address"
-        by_name = [target for target in targets if target.by == "named"]
-        knocks = [_as("control", each, python, engine) for target in by_name for each in target.knocks]
-        named_ends = knock(engine, python, knocks, network=named.name, dns=[away.address])
-        controls |= {name: f"plain, with that server: {end}" for name, end in _by_target(by_name, named_ends).items()}
-        by_six = [target for target in targets if target.by == "ipv6"]
-        if six.gateway:
-            flat = [_as("six", each, python, engine, six.gateway) for target in by_six for each in target.knocks]
-            six_ends = knock(engine, python, flat, network=six.name)
-            controls |= {name: f"plain, with IPv6: {end}" for name, end in _by_target(by_six, six_ends).items()}
-        else:
-            controls |= {target.name: f"no control: {six.why_not}" for target in by_six}
+                controls[target.name] = NOBODY
         into = _into_the_stack(settings, engine, container, bridge, away)
         return Measured(
             targets, ends, controls, into, _between(engine, container), list(away.asked), arrived_from, at_edge
@@ -161,7 +167,9 @@ def inside(container: Find) -> Inside:
 def test_every_control_succeeds(measured: Measured) -> None:
     for target in measured.targets:
         said = measured.controls[target.name]
-        assert said.endswith((f": {ANSWERS}", ": HTTP 401")) or said == "none: nobody has that address", target.name
+        assert said.endswith((f": {ANSWERS}", ": HTTP 401")) or said == NOBODY or said.startswith(NO_CONTROL), (
+            target.name
+        )
 
 
 @pytest.mark.parametrize("service", LASTING)
@@ -191,12 +199,19 @@ def test_nobody_comes_in(measured: Measured) -> None:
     ]
 
 
-def test_the_page_in_docs_is_what_was_measured(measured: Measured, settings: Settings) -> None:
-    text = page(measured.tables())
+def test_the_page_in_docs_is_what_was_measured(measured: Measured, settings: Settings, engine: DockerClient) -> None:
+    version = ".".join(engine.version()["Version"].split(".")[:2])
+    text = page(measured.tables(), version)
     print(text)
     anew = settings.state / "egress.md"
     anew.write_text(text, encoding="utf-8")
-    assert (ROOT / "docs" / "egress.md").read_text(encoding="utf-8") == text, f"as measured: {anew}"
+    written = (ROOT / "docs" / "egress.md").read_text(encoding="utf-8")
+    if f"Docker Engine {version} on Linux" not in written:
+        pytest.skip("the page was measured with another Docker Engine; the other tests hold for every one")
+    for control in measured.controls.values():
+        if control.startswith(NO_CONTROL):  # a machine without IPv6, say
+            written = written.replace(f"{WITH_IPV6}: {ANSWERS}", control)
+    assert written == text, f"as measured: {anew}"
 
 
 @pytest.mark.parametrize("service", LASTING)
@@ -366,7 +381,7 @@ The front ends share one network: one that is taken over can open another one's 
 in to Open WebUI as one. None of them asks the gateway for anything but the door, and the monitor for the pages."""
 
 
-def _as(column: str, each: Knock, python: Container, engine: DockerClient, link_local: str = "fe80::1") -> Knock:
+def _as(column: str, each: Knock, link_local: str = "fe80::1") -> Knock:
     """The attempt as that column makes it: names differ, so that the name server can tell who asked."""
     host = each.host.format(column=column) if "{column}" in each.host else each.host
     return Knock(each.kind, f"{link_local}%eth0" if host == "{link-local}" else host, each.port)
