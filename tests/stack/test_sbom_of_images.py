@@ -93,9 +93,10 @@ def test_all_that_is_locked_is_in_the_image_and_nothing_else_of_python(
 def test_the_image_s_nginx_is_the_one_that_is_told_of_and_gone_when_its_record_is(
     settings: Settings, engine: DockerClient, container: Callable[[str], Container], service: str
 ) -> None:
-    before = {each.id for each in engine.containers.list(all=True)}
-    records = read_files(engine, containers.image_of(settings, service), is_record)
-    assert {each.id for each in engine.containers.list(all=True)} <= before
+    image = containers.image_of(settings, service)
+    before = {each.id for each in engine.containers.list(all=True, filters={"ancestor": image})}
+    records = read_files(engine, image, is_record)
+    assert {each.id for each in engine.containers.list(all=True, filters={"ancestor": image})} <= before
     (nginx,) = [each for each in found_in(records).packages if each.name == "nginx"]
     said = container(service).exec_run(["nginx", "-v"])
     assert nginx.version.partition("-")[0] in said.output.decode()
