@@ -23,6 +23,7 @@ from stack.parts.containers import BUILT, IMAGES, PROJECT_LABEL
 from stack.parts.host_checks import free_ports
 from stack.reports.scorecard import page
 from stack.settings import ROOT, Settings
+from stack.tools.errors import StackError
 from stack.tools.process import Finished, run
 
 Find = Callable[[str], Container]
@@ -91,7 +92,14 @@ def test_the_page_in_the_docs_is_what_is_so_now(card: Scorecard) -> None:
     assert written == page(card), "python3 scripts/audit.py --markdown"
 
 
-def test_the_command_says_so() -> None:
+def test_what_does_not_run_can_not_be_audited(settings: Settings) -> None:
+    with pytest.raises(StackError, match="gateway") as refused:
+        audits.run(settings.model_copy(update={"compose_project_name": "foundry-stack-nobody"}))
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.full
+def test_the_command_ends_with_0() -> None:
     done = audit("--json")
     told = json.loads(done.out)
     assert [line for line in told["lines"] if line["status"] == "failed"] == []
@@ -99,7 +107,8 @@ def test_the_command_says_so() -> None:
     assert len(told["lines"]) > len(ITEMS)
 
 
-def test_what_does_not_run_can_not_be_audited() -> None:
+@pytest.mark.full
+def test_the_command_ends_with_2_where_it_could_not_ask() -> None:
     done = audit(COMPOSE_PROJECT_NAME="foundry-stack-nobody")
     assert done.code == 2, done.out
     assert "gateway" in done.err
