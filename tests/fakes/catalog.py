@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+import psutil
+
 from stack.tools.process import run
 
 PATH = "/asset-gallery/v1.0/models"
@@ -82,6 +84,8 @@ class Cloud:
         self.allowance: float = float("inf")
         self.gate = threading.Condition()
         self.tunnels: list[str] = []
+        self.tunnelled_by: list[str] = []
+        """The command lines of who asked for them."""
 
     def allow(self, size: float) -> None:
         """Let ``size`` bytes through in all."""
@@ -170,6 +174,7 @@ def _proxy_handler(cloud: Cloud, context: ssl.SSLContext) -> type[_Quiet]:
         def do_CONNECT(self) -> None:
             host = self.path.partition(":")[0]
             cloud.tunnels.append(host)
+            cloud.tunnelled_by.append(_who_has(self.client_address[1]))
             self.close_connection = True
             if not host.endswith(REGISTRY):
                 self.answer(403, b"", "text/plain")
@@ -187,6 +192,15 @@ def _proxy_handler(cloud: Cloud, context: ssl.SSLContext) -> type[_Quiet]:
                 inside.sendall(f"{head}Connection: close\r\n\r\n".encode() + body)
 
     return Proxy
+
+
+def _who_has(port: int) -> str:
+    """The command line of the process that a connection from that port of this machine belongs to."""
+    owners = (each.pid for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port == port)
+    try:
+        return next((" ".join(psutil.Process(pid).cmdline()) for pid in owners if pid), "gone already")
+    except psutil.Error as gone:
+        return str(gone)
 
 
 def _blob_handler(cloud: Cloud) -> type[_Quiet]:

@@ -251,7 +251,7 @@ def test_with_the_embedded_model_nothing_is_sent_out(settings: Settings, said: S
     ask(running)
     foundry.stop(settings)
 
-    assert cloud.tunnels == []
+    assert cloud.tunnels == [], cloud.tunnelled_by
 
 
 def test_a_broken_runtime_shows_the_end_of_its_log(
