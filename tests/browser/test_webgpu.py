@@ -159,6 +159,7 @@ def test_500_digits_are_read_as_by_the_native_runtime(with_gpu: Demo, provider: 
     assert off.max() < 1e-3
 
 
+@pytest.mark.full
 def test_twenty_drawn_digits_are_right_on_both_providers(with_gpu: Demo) -> None:
     with_gpu.choose("both side by side")
     expect(with_gpu.state).to_contain_text(f"It runs on WebGPU: {SWIFTSHADER}. The last run handed work to it")

@@ -56,6 +56,7 @@ def nothing_is_left(stack: OwnStack, opened: set[int]) -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.full
 def test_a_second_up_changes_nothing_and_down_leaves_nothing(stack: OwnStack) -> None:
     """One story, because each `up` from nothing takes its time."""
     stack.up()

@@ -30,6 +30,7 @@ def test_at_every_stage_and_then_it_goes_on_to_the_end(stack: OwnStack) -> None:
     assert tuple(line.removesuffix(" ...") for line in said.splitlines() if line.endswith(" ...")) == STAGES
 
 
+@pytest.mark.full
 def test_a_second_one_does_not_spoil_the_clean_up(stack: OwnStack) -> None:
     up = stack.start("up", "--yes")
     up.until("Foundry Local and its model ...")

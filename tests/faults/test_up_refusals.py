@@ -101,6 +101,7 @@ def test_a_small_disk(stack: OwnStack, tmp_path: Path) -> None:
     untouched(stack)
 
 
+@pytest.mark.full
 def test_a_model_that_there_is_not_has_nearest_names(stack: OwnStack, tmp_path: Path) -> None:
     offered = [Offered("phi-4-mini", "Phi-4-mini-instruct-generic-cpu", "5"), Offered("qwen2.5-0.5b", "qwen-cpu", "4")]
     with running_cloud(offered, tmp_path) as cloud:

@@ -92,6 +92,7 @@ def test_a_forgotten_password_is_replaced_and_others_stay(
     assert httpx.get(f"{admin.page}/static/favicon.png").headers["content-type"] == "image/png"
 
 
+@pytest.mark.full
 def test_a_reset_first_password_is_the_one_that_is_shown(
     settings: Settings, engine: DockerClient, admin: Person, container: Find
 ) -> None:
@@ -173,6 +174,7 @@ def squat(engine: DockerClient, settings: Settings) -> Iterator[Callable[[str], 
         each.remove(force=True)
 
 
+@pytest.mark.full
 def test_the_gateway_may_come_back_with_another_address(
     settings: Settings, container: Find, somebody: Person, squat: Callable[[str], None]
 ) -> None:

@@ -76,7 +76,14 @@ def test_moved_folder_is_made_anew(made: Clone, tmp_path: Path) -> None:
     assert out.startswith(f"{moved.environment} ")
 
 
-@pytest.mark.parametrize("damage", ["interpreter gone", "made by another Python", "stamp gone"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param("interpreter gone", marks=pytest.mark.full),
+        pytest.param("made by another Python", marks=pytest.mark.full),
+        "stamp gone",
+    ],
+)
 def test_damage_is_repaired(made: Clone, damage: str) -> None:
     made.lock("first==1")
     made.run()

@@ -77,6 +77,7 @@ def _confirm() -> None:
     fix = "Run it again with --yes if that is what you want."
     if not sys.stdin.isatty():
         raise StackError("Removing data volumes needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
-    answer = input("Remove the data volumes too? The secrets in them are made anew then. [y/N] ")
+    answer = input("Stop the stack and delete its chats, users, documents and passwords for good? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
+        fix = "python3 scripts/down.py   stops the stack and keeps them."
         raise StackError("Nothing was changed.", fix=fix, cause="not-confirmed", exit_code=2)

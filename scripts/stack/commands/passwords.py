@@ -11,7 +11,7 @@ from docker import DockerClient
 from rich.console import Console
 
 from stack import probes
-from stack.parts import accounts, relay_token, rotation
+from stack.parts import accounts, containers, relay_token, rotation
 from stack.parts.single_run import alone
 from stack.probes.open_webui import LockedOutError, SignInRefusedError, User
 from stack.reports.errors import guarded
@@ -20,6 +20,7 @@ from stack.reports.table import show as show_report
 from stack.settings import Settings, load
 from stack.tools.async_work import run_async
 from stack.tools.docker_engine import client
+from stack.tools.errors import StackError
 
 ALL = "all"
 
@@ -80,6 +81,13 @@ def _where(settings: Settings) -> int:
 
 def _show(settings: Settings) -> int:
     engine = client()
+    if not containers.has_volume(settings, engine, "open-webui-secrets"):
+        raise StackError(
+            "There are no passwords: the stack was never started, or its data volumes were removed.",
+            fix="python3 scripts/up.py   makes them.",
+            cause="no-secrets",
+            exit_code=2,
+        )
     for account in accounts.ALL:
         print(f"{account.page(settings)}   {account.user}   {accounts.first_password(settings, engine, account)}")
     key = relay_token.fetch(settings, engine).read_text(encoding="ascii").strip()

@@ -53,6 +53,12 @@ def build(settings: Settings, progress: Progress, anew: str | None = None) -> No
             )
 
 
+def has_volume(settings: Settings, client: DockerClient, volume: str) -> bool:
+    """Whether the project has that volume, by its name in compose.yaml."""
+    name = f"{settings.compose_project_name}_{volume}"
+    return any(each.name == name for each in client.volumes.list(filters={"name": name}))
+
+
 def run_once(settings: Settings, client: DockerClient, service: str, timeout: float = 60) -> Container:
     """Run a one-shot service to its end and return its (ended) container.
 
