@@ -46,7 +46,7 @@ def secret(inside: Inside) -> Callable[[str, str], str]:
 
 @pytest.mark.parametrize("service", LASTING)
 def test_every_process_is_harmless(inside: Inside, service: str) -> None:
-    found = inside(service).check_output("cat /proc/[0-9]*/status")
+    found = _processes(inside(service))
     processes = found.count("Name:\t")
     assert processes >= 2  # docker-init and what it runs; the cat besides
     uid = str(USERS[service])
@@ -168,6 +168,18 @@ def test_no_image_holds_what_the_build_was_given(settings: Settings, engine: Doc
         assert "proxy=" not in history
         assert "index_url=http" not in history
         assert not [entry for entry in image.attrs["Config"]["Env"] if "PROXY" in entry.upper() or "PIP" in entry]
+
+
+def _processes(host: Host) -> str:
+    """What /proc says of each; asked again while runc is only entering the container, as for each health check."""
+    seen: list[str] = []
+
+    def nobody_is_entering() -> bool:
+        seen[:] = [host.check_output("cat /proc/[0-9]*/status")]
+        return "runc:[" not in seen[0]
+
+    wait_until(nobody_is_entering)
+    return seen[0]
 
 
 def _page_ports(settings: Settings) -> list[int]:
