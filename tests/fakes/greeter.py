@@ -28,11 +28,11 @@ def greeting_everywhere() -> Iterator[int]:
     with contextlib.ExitStack() as held:
         tcp = held.enter_context(socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True))
         port = int(tcp.getsockname()[1])
-        threading.Thread(target=_greet, args=(tcp,), daemon=True).start()
+        threading.Thread(target=greet, args=(tcp,), daemon=True).start()
         for address in host_addresses():  # one for each: an answer has to come from the address that was asked
             udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             udp.bind((address, port))
-            threading.Thread(target=_echo, args=(udp,), daemon=True).start()
+            threading.Thread(target=echo, args=(udp,), daemon=True).start()
         yield port
 
 
@@ -40,7 +40,8 @@ def _entries(family: socket.AddressFamily) -> list[Any]:
     return [entry for entries in psutil.net_if_addrs().values() for entry in entries if entry.family == family]
 
 
-def _greet(tcp: socket.socket) -> None:
+def greet(tcp: socket.socket) -> None:
+    """Say hello to everybody who connects, until the socket is closed."""
     with contextlib.suppress(OSError):
         while True:
             connection, _ = tcp.accept()
@@ -48,8 +49,10 @@ def _greet(tcp: socket.socket) -> None:
                 connection.sendall(b"hello")
 
 
-def _echo(udp: socket.socket) -> None:
+def echo(udp: socket.socket) -> None:
+    """Send back what comes, until the socket is closed."""
     with contextlib.suppress(OSError):
         while True:
             said, sender = udp.recvfrom(512)
-            udp.sendto(said, sender)
+            with contextlib.suppress(OSError):  # it may have come from an address that leads nowhere
+                udp.sendto(said, sender)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fakes.greeter import echo, greet
 from stack.tools.process import run
 
 NAME = "stack-outside"
@@ -100,8 +101,8 @@ def _sockets_there(host: Outside) -> list[tuple[socket.socket, Serve]]:
             _enter(namespace.fileno())
         made.append((socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ALL_PACKETS)), _sees_all(host)))
         for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
-            made.append((_bound(family, socket.SOCK_STREAM, address, PORT), _greet))
-            made.append((_bound(family, socket.SOCK_DGRAM, address, PORT), _echo))
+            made.append((_bound(family, socket.SOCK_STREAM, address, PORT), greet))
+            made.append((_bound(family, socket.SOCK_DGRAM, address, PORT), echo))
         made.append((_bound(socket.AF_INET, socket.SOCK_DGRAM, FAR, DNS_PORT), _knows_every_name(host)))
 
     maker = threading.Thread(target=make)
@@ -125,22 +126,6 @@ def _enter(namespace: int) -> None:
 
     if ctypes.CDLL(None, use_errno=True).setns(namespace, 0x40000000) != 0:  # CLONE_NEWNET
         raise OSError(ctypes.get_errno(), "setns")
-
-
-def _greet(tcp: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = tcp.accept()
-            with connection:
-                connection.sendall(b"hello")
-
-
-def _echo(udp: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            said, sender = udp.recvfrom(512)
-            with contextlib.suppress(OSError):  # it may have come from an address that leads nowhere
-                udp.sendto(said, sender)
 
 
 def _sees_all(host: Outside) -> Serve:
