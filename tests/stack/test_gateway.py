@@ -443,10 +443,10 @@ def test_requests_that_never_end_are_ended_and_hold_nobody_up(spare: Spare) -> N
         assert httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=3, trust_env=False).status_code == 200
         assert time.monotonic() - started < 10
         for connection in slow[:1500]:
-            assert until_closed(connection) in (b"", b"HTTP/1.1 408")
+            assert until_closed(connection) == b"", "nginx ends it without a word"
         assert time.monotonic() - started < 25
         for connection in slow[1500:]:
-            assert until_closed(connection) == b"HTTP/1.1 408"
+            assert until_closed(connection) == b"", "nginx ends it without a word"
         assert 25 < time.monotonic() - started < 60
 
 
