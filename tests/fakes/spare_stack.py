@@ -130,25 +130,31 @@ def running_spare(settings: Settings, engine: DockerClient, bridge: str) -> Iter
             **free_page_ports(),
         }
         mine = settings.model_copy(update=changed)
-        name = mine.compose_project_name
         up = ["up", "--detach", "--wait", "--wait-timeout", "120", "--no-build", "gateway"]
-        front_end = None
         try:
             started = compose(up, project=ROOT, env=mine.as_environment)
-            front_end = engine.containers.run(
-                f"localhost/foundry-stack/chainlit:{mine.image_tag}",
-                entrypoint=["sleep", "infinity"],
-                init=True,
-                detach=True,
-                name=f"{name}-front-end",
-                labels=NO_LABELS,
-                network=f"{name}_private",
-            )
-            yield Spare(mine, engine, relay, started, f"http://127.0.0.1:{mine.chainlit_port}", front_end.name)
+            with idle_front_end(mine, engine) as front_end:
+                yield Spare(mine, engine, relay, started, f"http://127.0.0.1:{mine.chainlit_port}", front_end)
         finally:
-            if front_end:
-                front_end.remove(force=True)
             compose(["down", "--volumes", "--remove-orphans"], project=ROOT, env=mine.as_environment)
+
+
+@contextlib.contextmanager
+def idle_front_end(settings: Settings, engine: DockerClient) -> Iterator[str]:
+    """A container on the stack's private network that does nothing by itself; yields its name."""
+    container = engine.containers.run(
+        f"localhost/foundry-stack/chainlit:{settings.image_tag}",
+        entrypoint=["sleep", "infinity"],
+        init=True,
+        detach=True,
+        name=f"{settings.compose_project_name}-front-end",
+        labels=NO_LABELS,
+        network=f"{settings.compose_project_name}_private",
+    )
+    try:
+        yield str(container.name)
+    finally:
+        container.remove(force=True)
 
 
 def free_page_ports() -> dict[str, int]:

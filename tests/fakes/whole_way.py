@@ -21,7 +21,7 @@ from fakes import bombard
 from fakes.bombard import Answered, Shot
 from fakes.foundry import FakeFoundry, Received, _json
 from fakes.relay_process import RelayProcess, free_port, running_relay
-from fakes.spare_stack import NO_LABELS, free_page_ports
+from fakes.spare_stack import free_page_ports, idle_front_end
 from stack.parts import state
 from stack.parts.containers import of_project
 from stack.settings import ROOT, Settings
@@ -144,7 +144,7 @@ def whole_way(
             "model": "auto",
         }
     )
-    project, front_end = mine.compose_project_name, None
+    project = mine.compose_project_name
     door = f"{bridge}:{mine.foundry_port}"
     with Witness() as foundry:
         options = ["--rate", str(NO_LIMIT), "--listen", door] if bridge != "127.0.0.1" else ["--rate", str(NO_LIMIT)]
@@ -156,17 +156,7 @@ def whole_way(
                 assert started.code == 0, started.out + started.err
                 token = run(["docker", "exec", f"{project}-gateway-1", "cat", "/run/secrets/token"]).out
                 state.write_text(relay.token_file, token)
-                front_end = engine.containers.run(
-                    f"localhost/foundry-stack/chainlit:{mine.image_tag}",
-                    entrypoint=["sleep", "infinity"],
-                    init=True,
-                    detach=True,
-                    name=f"{project}-front-end",
-                    labels=NO_LABELS,
-                    network=f"{project}_private",
-                )
-                yield WholeWay(mine, engine, relay, foundry, front_end.name, services)
+                with idle_front_end(mine, engine) as front_end:
+                    yield WholeWay(mine, engine, relay, foundry, front_end, services)
             finally:
-                if front_end:
-                    front_end.remove(force=True)
                 compose(["down", "--volumes", "--timeout", "1"], project=ROOT, env=mine.as_environment)

@@ -9,8 +9,8 @@ from pathlib import Path
 from docker import DockerClient
 from rich.table import Table
 
-from stack.parts import containers, inventory, sbom
-from stack.parts.inventory import Inventory, Kind
+from stack.parts import containers, sbom
+from stack.parts.inventory import SCRIPTS, Inventory, Kind, of_stack
 from stack.parts.state import private_folder
 from stack.reports.console import make_console, print_table
 from stack.reports.errors import guarded
@@ -19,25 +19,10 @@ from stack.settings import Settings, load
 from stack.tools.docker_engine import client
 from stack.tools.user import hand_over
 
-SCRIPTS = "scripts"  # stands beside the images for what runs on the host
-
 
 def main() -> int:
     """Run the command; returns the exit code: 0 written, 1 it could not be done, 2 could not even try."""
     return guarded(_run)
-
-
-def inventories(settings: Settings, engine: DockerClient, stages: Stages) -> dict[str, Inventory]:
-    """What the images are made of, by service, and what the scripts run on.
-
-    Raises:
-        StackError: ``image-missing``.
-    """
-    found = {}
-    for service in containers.BUILT:
-        with stages.stage(f"Reading the image of {service}"):
-            found[service] = inventory.of_image(engine, containers.image_of(settings, service))
-    return {**found, SCRIPTS: inventory.of_this_python()}
 
 
 def _run() -> int:
@@ -48,11 +33,10 @@ def _run() -> int:
     settings = load()
     engine = client()
     folder: Path = arguments.into or settings.state / "sbom"
-    stages = Stages()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("of", "Debian", "Python", "npm", "file"):
         table.add_column(heading, justify="right" if heading in ("Debian", "Python", "npm") else "left")
-    found = inventories(settings, engine, stages)
+    found = of_stack(settings, engine, Stages().stage)
     if arguments.into:
         folder.mkdir(parents=True, exist_ok=True)
     else:

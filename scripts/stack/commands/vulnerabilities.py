@@ -10,10 +10,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from stack.commands.sbom import inventories
 from stack.parts import advisories
 from stack.parts.advisories import Answer, Npm, Osv, Pypi, Source
-from stack.parts.inventory import Inventory, Package
+from stack.parts.inventory import Inventory, Package, of_stack
 from stack.reports.console import make_console, print_table
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
@@ -46,7 +45,7 @@ def _run() -> int:
     arguments = parser.parse_args()
     accepted = read_accepted(ACCEPTED)
     stages = Stages()
-    found = inventories(load(), client(), stages)
+    found = of_stack(load(), client(), stages.stage)
     with stages.stage("Asking about them"):
         sources: list[Source] = [Osv(arguments.osv), Npm(arguments.npm), Pypi(arguments.pypi)]
         answer = advisories.ask(sources, list(found.values()))

@@ -29,7 +29,7 @@ def _members(machine: Machine) -> Seen:
 
 
 def _unseen(_: Machine) -> Seen:
-    return not_here("not to be seen without root")
+    return not_here("not looked at: it is the machine's, and only root sees it")
 
 
 def _sprawl(machine: Machine) -> Seen:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from stack.parts.relay.headers import VIA
@@ -12,12 +14,21 @@ TRY_AGAIN = (429, 503)
 
 
 def error(refusal: Refusal, request_id: str) -> web.Response:
-    """The refusal as an answer; one that is not for good also says when to try again."""
-    headers = {"Via": VIA, "Server": "foundry-stack-relay", "X-Request-ID": request_id}
-    if refusal.status in TRY_AGAIN:
-        headers["Retry-After"] = RETRY_AFTER
-    body = {"error": {"message": refusal.message, "type": "stack_error", "code": refusal.code}}
-    return web.json_response(body, status=refusal.status, headers=headers)
+    """The refusal as an answer."""
+    return web.json_response(
+        body(refusal), status=refusal.status, headers={**headers(refusal), "X-Request-ID": request_id}
+    )
+
+
+def body(refusal: Refusal) -> dict[str, Any]:
+    """What OpenAI's clients read as an error."""
+    return {"error": {"message": refusal.message, "type": "stack_error", "code": refusal.code}}
+
+
+def headers(refusal: Refusal) -> dict[str, str]:
+    """Whose answer it is, and, where it is not for good, when to try again."""
+    again = {"Retry-After": RETRY_AFTER} if refusal.status in TRY_AGAIN else {}
+    return {"Via": VIA, "Server": "foundry-stack-relay", **again}
 
 
 def bad_request() -> Refusal:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from stack.parts.relay import answers
-from stack.parts.relay.headers import VIA
 
 if sys.platform != "win32":
     import resource
@@ -95,9 +94,12 @@ def allow_open_files() -> None:
 
 def _refusal() -> bytes:
     refusal = answers.too_many_connections(CONNECTIONS)
-    body = json.dumps({"error": {"message": refusal.message, "type": "stack_error", "code": refusal.code}})
-    head = (
-        f"HTTP/1.1 429 Too Many Requests\r\nVia: {VIA}\r\nRetry-After: {answers.RETRY_AFTER}\r\n"
-        f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return (head + body).encode()
+    body = json.dumps(answers.body(refusal))
+    headers = {
+        **answers.headers(refusal),
+        "Content-Type": "application/json; charset=utf-8",
+        "Content-Length": len(body),
+        "Connection": "close",
+    }
+    lines = [f"HTTP/1.1 {refusal.status} Too Many Requests", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", body]).encode()
