@@ -14,9 +14,10 @@ import pytest
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
-from stack.parts import base_image
+from stack.parts import base_image, debian_archive
 from stack.parts.base_image import ensure_base_image
 from stack.parts.host_checks import free_ports
+from stack.parts.plugins import NEWER_DEBIAN
 from stack.settings import Settings
 from stack.tools.errors import StackError
 from stack.tools.progress import silent
@@ -29,16 +30,25 @@ http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
+@pytest.fixture(scope="module")
+def registry_program() -> Iterator[str]:
+    """Debian's docker-registry: the installed one, or just the program out of its package, which runs no service."""
+    if installed := shutil.which("docker-registry"):
+        yield installed
+        return
+    with debian_archive.temporary_folder() as work:
+        (package,) = debian_archive.download(["docker-registry"], NEWER_DEBIAN, work, silent)
+        subprocess.run(["dpkg-deb", "--extract", package, work / "unpacked"], check=True)
+        yield str(work / "unpacked" / "usr" / "bin" / "docker-registry")
+
+
 @pytest.fixture
-def registry(tmp_path: Path, engine: DockerClient, settings: Settings) -> Iterator[str]:
+def registry(tmp_path: Path, engine: DockerClient, settings: Settings, registry_program: str) -> Iterator[str]:
     """A registry on loopback that holds this stack's own base image as debian:trixie-slim."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.skip("needs Debian's package docker-registry")
     (port,) = free_ports(1)
     config = tmp_path / "registry.yml"
     config.write_text(REGISTRY.format(folder=tmp_path / "images", port=port))
-    server = subprocess.Popen([program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen([registry_program, "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     image = f"127.0.0.1:{port}/{NAME}"
     try:
         _wait_for_listener(port)
@@ -68,6 +78,7 @@ def wanting(settings: Settings, image: str) -> Settings:
     return settings.model_copy(update={"base_image": image})
 
 
+@pytest.mark.full
 def test_pulled_where_a_registry_answers(
     settings: Settings, engine: DockerClient, registry: str, made_name: str
 ) -> None:
@@ -79,6 +90,7 @@ def test_pulled_where_a_registry_answers(
         engine.images.get(made_name)
 
 
+@pytest.mark.full
 def test_an_image_that_is_here_needs_no_registry(settings: Settings, registry: str, made_name: str) -> None:
     wanted = wanting(settings, registry)
     ensure_base_image(wanted, assume_yes=False, progress=silent, say=print)
