@@ -140,7 +140,8 @@ async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
     if outcome.cause not in ("container-stopped", "container-restarting", "init-failed") or started.year == NEVER:
         return outcome
     since = started.timestamp() - EARLY_SECONDS
-    if ended.year > NEVER and ended < started:  # it runs again for a moment, and says nothing yet
+    again = now["Status"] != "exited"  # one that ended at once may have ended before its noted start, too
+    if again and ended.year > NEVER and ended < started:  # it runs for a moment, and says nothing yet
         since = min(since, ended.timestamp() - LAST_WORDS_SECONDS)
     log: bytes = await asyncio.to_thread(container.logs, tail=LAST_LINES, since=since)
     said = log.decode(errors="replace").strip()
