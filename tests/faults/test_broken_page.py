@@ -15,6 +15,7 @@ from stack.tools.process import run
 pytestmark = as_root
 
 ANSWER = "answer.webgpu-static"
+COEP = "add_header Cross-Origin-Embedder-Policy require-corp always;"  # (the other of the two is the gateway's)
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,13 @@ async def test_half_of_a_file(probed: Probed, links: Links, settings: Settings) 
 @pytest.mark.parametrize(
     "replaced",
     [
-        [("add_header Cross-Origin-Opener-Policy same-origin always;", "")],
+        [(COEP, "")],
         [("Cross-Origin-Embedder-Policy require-corp", "Cross-Origin-Embedder-Policy unsafe-none")],
         [("'wasm-unsafe-eval'", "")],
         [("text/javascript js mjs;", "text/javascript js;")],
         [("application/wasm wasm;", "")],
     ],
-    ids=["no COOP", "another COEP", "no WebAssembly", "the type of modules", "the type of WebAssembly"],
+    ids=["no COEP", "another COEP", "no WebAssembly", "the type of modules", "the type of WebAssembly"],
 )
 async def test_a_header_is_missing(probed: Probed, links: Links, replaced: list[tuple[str, str]]) -> None:
     with links.demo_served_with(*replaced):
@@ -65,7 +66,7 @@ async def test_a_header_is_missing(probed: Probed, links: Links, replaced: list[
 
 @pytest.mark.full
 async def test_the_fix_for_a_header_works_as_it_is_pasted(probed: Probed, links: Links) -> None:
-    with links.demo_served_with(("add_header Cross-Origin-Opener-Policy same-origin always;", "")):
+    with links.demo_served_with((COEP, "")):
         broken = await probed.fails(ANSWER, "webgpu-headers-missing")
         assert broken.fix
         assert run(["sh", "-c", broken.fix], cwd=ROOT, timeout=300).code == 0

@@ -279,7 +279,7 @@ FAULTS = {
         "WebUI as its administrator; in the settings, under Models, switch the model on and show it",
     ),
     "demo without a header": Fault(
-        lambda it: it.demo_served_with(("Cross-Origin-Opener-Policy same-origin", "Cross-Origin-Opener-Policy none")),
+        lambda it: it.demo_served_with(("add_header Cross-Origin-Embedder-Policy require-corp always;", "")),
         "answer.webgpu-static",
         "webgpu-headers-missing",
         "docker restart {project}-gateway-1 {project}-webgpu-static-1; python3 scripts/up.py",
