@@ -14,7 +14,7 @@ Refusal = tuple[str, dict[str, Any]]
 
 
 class ModelServer(FakeFoundry):
-    """Set the attributes, then ask it."""
+    """Set the attributes, then ask it. With ``finish_reason`` None the stream ends properly, but the answer does not."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__(host=host)
@@ -29,8 +29,11 @@ class ModelServer(FakeFoundry):
         """What completions get."""
         self.error: dict[str, Any] | None = None
         """An error event in the stream after the tokens."""
-        self.finish_reason: str | None = "stop"
-        """None: the stream ends properly, but the answer in it does not."""
+        self.knows_responses = True
+        """False: a server that has no `/v1/responses`."""
+        self.reports_usage = True
+        self.says_of_a_model: dict[str, Any] = {}
+        """More fields in the list of models: many servers tell the context's length there, Foundry Local does not."""
         self.endless = False
         """Goes on until the client leaves."""
         self.seconds_to_first_token = 0.0
@@ -41,6 +44,16 @@ class ModelServer(FakeFoundry):
     def completions(self) -> list[Received]:
         """The completions asked for."""
         return [received for received in self.requests if received.target == "/v1/chat/completions"]
+
+    @property
+    def responses(self) -> list[Received]:
+        """The questions asked of conversations that are held."""
+        return [received for received in self.requests if received.target == "/v1/responses"]
+
+    @property
+    def deleted(self) -> list[str]:
+        """The ids of the responses that were to be deleted, in this order."""
+        return [received.target.rpartition("/")[2] for received in self.requests if received.method == "DELETE"]
 
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         chat = received.target == "/v1/chat/completions"
@@ -55,13 +68,18 @@ class ModelServer(FakeFoundry):
         elif received.target == "/models/loaded":
             missing = _json({"error": "no such page"}, "404 Not Found")
             reply = _json(self.models if self.loaded is None else self.loaded) if self.knows_loaded else missing
+        elif received.target.startswith("/v1/responses") and not self.knows_responses:
+            reply = _json({"error": "no such page"}, "404 Not Found")
         elif received.target == "/v1/models":
-            reply = _json({"object": "list", "data": [{"id": model, "object": "model"} for model in self.models]})
+            reply = _json({"object": "list", "data": [self._described(model) for model in self.models]})
         if reply is None:
             return await super()._answer(received, writer)
         writer.write(reply)
         await writer.drain()
         return True
+
+    def _described(self, model: str) -> dict[str, Any]:
+        return {"id": model, "object": "model", **self.says_of_a_model}
 
     def _events(self, received: Received) -> Iterator[bytes]:  # type: ignore[override]
         tokens = chain(self.tokens, repeat(" on") if self.endless else ())
@@ -72,4 +90,6 @@ class ModelServer(FakeFoundry):
             yield _event({"error": self.error})
         elif self.finish_reason:
             yield _event(_choice({}, self.finish_reason))
+            if self.reports_usage and (received.json.get("stream_options") or {}).get("include_usage"):
+                yield _event({"choices": [], "usage": self._usage})
             yield b"data: [DONE]\n\n"
