@@ -14,7 +14,7 @@ Refusal = tuple[str, dict[str, Any]]
 
 
 class ModelServer(FakeFoundry):
-    """Set the attributes, then ask it. With ``finish_reason`` None the stream ends properly, but the answer does not."""
+    """Set the attributes, then ask it. With ``finish_reason`` None the stream ends well, the answer does not."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__(host=host)

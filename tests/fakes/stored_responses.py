@@ -1,8 +1,8 @@
 """Foundry Local's `/v1/responses` as 2.2.1 was seen to answer: what it sends, what it stores, what it forgets.
 
 Seen of the real one (SmolLM2, November 2026), and so here:
-- With `store` a response can be continued by `previous_response_id`, as often as wanted; what continues it may be several
-  messages. `instructions` are not remembered.
+- With `store` a response can be continued by `previous_response_id`, as often as wanted, by one message or several.
+  `instructions` are not remembered.
 - Too long a prompt is a `response.failed` under status 200, and leaves everything as it was; without streaming a 400.
 - A client that leaves in the midst of an answer leaves nothing stored. An answer cut by `max_output_tokens` is stored.
 - `DELETE` takes what was continued from a response with it.
