@@ -27,6 +27,8 @@ class ModelServer(FakeFoundry):
         """What every request gets."""
         self.chat_refuses: Refusal | None = None
         """What completions get."""
+        self.chat_refuses_first: list[Refusal | None] = []
+        """What the first questions get, one each; None: the connection is closed without a word."""
         self.error: dict[str, Any] | None = None
         """An error event in the stream after the tokens."""
         self.knows_responses = True
@@ -63,7 +65,12 @@ class ModelServer(FakeFoundry):
             return False
         if chat and await _left_within(received, self.seconds_to_first_token):
             return False
-        if refusal := self.refuses or (self.chat_refuses if chat else None):
+        if received.method == "POST" and self.chat_refuses_first:
+            first = self.chat_refuses_first.pop(0)
+            if first is None:
+                return False
+            reply = _json(first[1], first[0])
+        elif refusal := self.refuses or (self.chat_refuses if chat else None):
             reply = _json(refusal[1], refusal[0])
         elif received.target == "/models/loaded":
             missing = _json({"error": "no such page"}, "404 Not Found")

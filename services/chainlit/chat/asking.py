@@ -99,7 +99,7 @@ async def stored_response(
         model=target.model,
         input=cast(ResponseInputParam, list(continuation.messages)),
         temperature=target.settings.temperature,
-        max_output_tokens=settings.max_tokens,
+        max_output_tokens=target.settings.max_tokens,
         store=True,
         stream=True,
         **more,
@@ -108,10 +108,9 @@ async def stored_response(
         async for event in events:
             match event.type:
                 case "response.created":
+                    # Else it would answer without the beginning of the conversation.
                     if event.response.previous_response_id != continuation.previous:
-                        raise unreadable(
-                            target.server.root
-                        )  # it would answer without the beginning of the conversation
+                        raise unreadable(target.server.root)
                     begun(event.response.id)
                 case "response.output_text.delta":
                     if event.delta:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
@@ -253,3 +254,15 @@ class Place:
 def holder() -> Holder:
     """The app's own."""
     return Holder(Journal(load().held_records))
+
+
+def clean_up() -> None:
+    """The app starts: delete what one that crashed left behind, while nobody waits for it."""
+    with suppress(Problem):  # a setting that can't be used is said in the chat
+        holder().later(holder().clear_leftovers(load().api_key))
+
+
+async def let_go() -> None:
+    """The app ends: nothing stays behind."""
+    with suppress(Problem):
+        await holder().close()

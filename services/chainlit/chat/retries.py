@@ -20,7 +20,7 @@ from chat.problems import Problem
 
 PATIENCE_SECONDS = 8.0  # the gateway says "in 5 seconds" where nobody answers behind it
 TRIES = 4  # where nobody says when to come again, within about 2 seconds
-BACK_OFF = wait_exponential_jitter(initial=0.25, max=2, jitter=0.25)
+BACK_OFF = wait_exponential_jitter(multiplier=0.25, max=2, jitter=0.25)
 
 Result = TypeVar("Result")
 
