@@ -80,6 +80,8 @@ class FakeFoundry:
         self.tokens = list(tokens)
         self.habit: Habit = "answers"
         self.gated = False
+        self.cut_after = 2
+        """So many chunks come before the connection is cut or reset."""
         self.seconds_a_chunk = 0.0
         self.finish_reason: str | None = "stop"
         self.stored = StoredResponses(MODEL)
@@ -169,7 +171,7 @@ class FakeFoundry:
             try:
                 answering = self.stored.begin(asked)
                 if asked.get("stream"):
-                    return await self._send(answering.events(self.tokens, self._finish), received, writer)
+                    return await self._send(answering.events(self._coming, self._finish), received, writer)
                 writer.write(_json(answering.whole(self.tokens, self._finish)))
             except Gone as gone:
                 writer.write(_json(_refused(str(gone)), "404 Not Found"))
@@ -183,6 +185,10 @@ class FakeFoundry:
             writer.write(_plain_answer(received))
         await writer.drain()
         return True
+
+    @property
+    def _coming(self) -> Iterable[str]:
+        return self.tokens
 
     @property
     def _finish(self) -> str:
@@ -224,9 +230,9 @@ class FakeFoundry:
                 return False
             writer.write(_chunk(event))
             await writer.drain()
-            if number == 1 and self.habit == "cut":
+            if number + 1 == self.cut_after and self.habit == "cut":
                 return False
-            if number == 1 and self.habit == "reset":
+            if number + 1 == self.cut_after and self.habit == "reset":
                 linger = struct.pack("ii", 1, 0)
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return False

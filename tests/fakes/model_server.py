@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
+from chat.context import IMPOSSIBLE
 from fakes.foundry import MODEL, FakeFoundry, Received, _choice, _event, _json, _left_within
 
 Refusal = tuple[str, dict[str, Any]]
@@ -44,8 +45,12 @@ class ModelServer(FakeFoundry):
 
     @property
     def completions(self) -> list[Received]:
-        """The completions asked for."""
-        return [received for received in self.requests if received.target == "/v1/chat/completions"]
+        """The completions asked for; not the question that nobody can answer, by which the app learns the limit."""
+        return [
+            received
+            for received in self.requests
+            if received.target == "/v1/chat/completions" and received.json.get("max_tokens") != IMPOSSIBLE
+        ]
 
     @property
     def responses(self) -> list[Received]:
@@ -85,13 +90,16 @@ class ModelServer(FakeFoundry):
         await writer.drain()
         return True
 
+    @property
+    def _coming(self) -> Iterator[str]:
+        return chain(self.tokens, repeat(" on") if self.endless else ())
+
     def _described(self, model: str) -> dict[str, Any]:
         return {"id": model, "object": "model", **self.says_of_a_model}
 
     def _events(self, received: Received) -> Iterator[bytes]:  # type: ignore[override]
-        tokens = chain(self.tokens, repeat(" on") if self.endless else ())
         yield _event(_choice({"content": "", "role": "assistant"}, None))
-        for token in tokens:
+        for token in self._coming:
             yield _event(_choice({"content": token}, None))
         if self.error is not None:
             yield _event({"error": self.error})

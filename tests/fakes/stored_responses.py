@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ class Answering:
         self._keep(response)
         return response
 
-    def events(self, tokens: Sequence[str], finish: str = "stop") -> Iterator[bytes]:
+    def events(self, tokens: Iterable[str], finish: str = "stop") -> Iterator[bytes]:
         """Streaming; what has not been taken to its end is not stored."""
         number = itertools.count()
         message = "msg_1"
@@ -150,10 +150,12 @@ class Answering:
         item = {"content": [], "id": message, "role": "assistant", "status": "in_progress", "type": "message"}
         yield event("response.output_item.added", item=item, output_index=0)
         yield event("response.content_part.added", **where, part={"text": "", "type": "output_text"})
+        said = []
         for token in tokens:
             yield event("response.output_text.delta", **where, delta=token)
-        text = "".join(tokens)
-        response = self._response(STATUS[finish], text, prompt, len(tokens))
+            said.append(token)
+        text = "".join(said)
+        response = self._response(STATUS[finish], text, prompt, len(said))
         yield event("response.output_text.done", **where, text=text)
         yield event("response.content_part.done", **where, part={"text": text, "type": "output_text"})
         yield event("response.output_item.done", item=response["output"][0], output_index=0)

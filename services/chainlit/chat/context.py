@@ -86,9 +86,10 @@ async def known_limit(server: Server, model: str) -> int | None:
     return _limits[key]
 
 
-def forget_limits() -> None:
-    """Ask again."""
+def forget() -> None:
+    """Everything that was learned."""
     _limits.clear()
+    _corrections.clear()
 
 
 async def _ask_for_limit(server: Server, model: str) -> int | None:
