@@ -349,7 +349,7 @@ async def test_too_long_by_the_servers_count_is_told_less_unseen(
         talk.told.append({"role": "assistant", "content": "yes"})
     assert await talk.ask("and now?") == ANSWER
     assert talk.answer
-    assert talk.answer.left_out == 6
+    assert talk.answer.left_out == 7
     assert len(server.responses) == 2
     assert await talk.ask("and then?") == ANSWER
     assert inputs(server)[-1] == ["and then?"]
