@@ -85,7 +85,7 @@ class Chat:
 
 async def measure(url: str, turns: int) -> tuple[Chat, Chat]:
     """A chat whose state is held, and one that is told whole each time."""
-    settings = Settings(base_url=url, max_tokens=48)
+    settings = Settings(base_url=url, max_tokens=400)
     where = await server.find(settings)
     which = await model.which(where, "auto")
     with tempfile.TemporaryDirectory() as folder:
@@ -132,10 +132,11 @@ def picture(held: Chat, plain: Chat) -> str:
         return height - bottom - seconds * (height - top - bottom) / most
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
+        "<style>text { font-size: 13px }</style>",
         "<title>Time to the first token, turn by turn</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        f'<text x="{left}" y="22" font-size="15" fill="#1f2328">Seconds to the first token, turn by turn</text>',
+        f'<text x="{left}" y="22" fill="#1f2328">Seconds to the first token, turn by turn</text>',
     ]
     for number in range(int(most / step) + 1):
         at = y(number * step)

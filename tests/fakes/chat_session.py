@@ -1,4 +1,4 @@
-"""A chat of several questions with the Chainlit front end, as its page leads one: ask, edit, stop, answer again, leave."""
+"""A chat of several questions with the Chainlit front end, as its page leads one: ask, edit, stop, leave."""
 
 from __future__ import annotations
 

@@ -166,8 +166,8 @@ class FakeFoundry:
 
     async def _response(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         """Ask, look at, or delete stored conversations."""
-        if received.method == "POST" and b'"input"' in received.body:
-            asked = received.json
+        asked = _object(received)
+        if received.method == "POST" and "input" in asked:
             try:
                 answering = self.stored.begin(asked)
                 if asked.get("stream"):
@@ -200,7 +200,7 @@ class FakeFoundry:
             writer.write(_json({"error": error}, "400 Bad Request"))
             return True
         try:
-            self._prompt_tokens = self.stored.budget(received.json["messages"], received.json.get("max_tokens"))
+            self._prompt_tokens = self.stored.budget(received.json.get("messages"), received.json.get("max_tokens"))
         except TooLong as too_long:
             if received.json.get("stream"):
                 return await self._send([_event(_refused(str(too_long)))], received, writer)
@@ -286,6 +286,15 @@ async def _read_request(reader: asyncio.StreamReader, begin: bytes) -> Received:
             await reader.readline()
         await reader.readline()
     return received
+
+
+def _object(received: Received) -> dict[str, Any]:
+    """The body, if it is a JSON object; else an empty one."""
+    try:
+        body = json.loads(received.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

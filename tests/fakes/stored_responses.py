@@ -56,14 +56,15 @@ class StoredResponses:
         """Forget everything, as a new process does."""
         self.held.clear()
 
-    def budget(self, told: Messages, most: int | None) -> int:
-        """Count the prompt's tokens.
+    def budget(self, told: object, most: object) -> int:
+        """Count the prompt's tokens; of what is no conversation, none.
 
         Raises:
             TooLong: with Foundry Local's own words.
         """
-        prompt = sum(len(str(message["content"]).split()) + 1 for message in told)
-        answer = most or 0
+        messages = [message for message in told if isinstance(message, dict)] if isinstance(told, list) else []
+        prompt = sum(len(str(message.get("content")).split()) + 1 for message in messages)
+        answer = most if isinstance(most, int) else 0
         if prompt + answer > self.context_length:
             raise TooLong(
                 "search_options.cc:108 int fl::ValidateGeneratorRequestBudget(int64_t, int, int) request requires "
@@ -79,14 +80,14 @@ class StoredResponses:
             Gone: the previous response is not there.
         """
         previous = asked.get("previous_response_id")
-        if previous is not None and previous not in self.held:
+        if previous is not None and str(previous) not in self.held:
             raise Gone(
                 f"Previous response not found: Conversation history for '{previous}' is no longer available; resend "
                 "the full conversation in 'input'"
             )
         told = list(self.held[previous].told) if previous else []
         given = asked["input"]
-        told += [{"role": "user", "content": given}] if isinstance(given, str) else given
+        told += given if isinstance(given, list) else [{"role": "user", "content": given}]
         return Answering(self, asked, told, f"resp_{next(self._numbers):032x}")
 
     def delete(self, response_id: str) -> bool:

@@ -45,8 +45,11 @@ def journal(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def holder(journal: Path) -> Holder:
-    return Holder(Journal(journal))
+async def holder(journal: Path, server: ModelServer) -> AsyncIterator[Holder]:
+    app = Holder(Journal(journal))
+    yield app
+    server.habit, server.gated = "answers", False
+    await app.close()
 
 
 class Chat:
