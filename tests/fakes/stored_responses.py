@@ -50,6 +50,8 @@ class StoredResponses:
         self.model = model
         self.context_length = context_length
         self.held: dict[str, Stored] = {}
+        self.fails_after: int | None = None
+        """So many tokens of an answer come before it fails."""
         self._numbers = itertools.count(1)
 
     def restart(self) -> None:
@@ -141,9 +143,7 @@ class Answering:
         try:
             prompt = self._budget()
         except TooLong as too_long:
-            failed = self._response("failed")
-            failed["error"] = {"code": "invalid_request_error", "message": str(too_long)}
-            yield event("response.failed", response=failed)
+            yield event("response.failed", response=self._failed(str(too_long)))
             yield b"data: [DONE]\n\n"
             return
         yield b": keep-alive\n\n"
@@ -153,6 +153,10 @@ class Answering:
         yield event("response.content_part.added", **where, part={"text": "", "type": "output_text"})
         said = []
         for token in tokens:
+            if self.store.fails_after == len(said):
+                yield event("response.failed", response=self._failed("out of memory"))
+                yield b"data: [DONE]\n\n"
+                return
             yield event("response.output_text.delta", **where, delta=token)
             said.append(token)
         text = "".join(said)
@@ -168,6 +172,9 @@ class Answering:
         instructions = self.asked.get("instructions")
         system = [{"role": "system", "content": instructions}] if instructions else []
         return self.store.budget(system + self.told, self.asked.get("max_output_tokens"))
+
+    def _failed(self, message: str) -> dict[str, Any]:
+        return {**self._response("failed"), "error": {"code": "invalid_request_error", "message": message}}
 
     def _keep(self, response: dict[str, Any]) -> None:
         if self.asked.get("store", True):

@@ -1,4 +1,4 @@
-"""A chat in the running stack, held by the real Foundry Local: what is stored, for how long, and what it is good for."""
+"""A chat in the running stack, held by the real Foundry Local: what is stored, how long, and what it is good for."""
 
 from __future__ import annotations
 

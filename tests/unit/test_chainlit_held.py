@@ -397,6 +397,32 @@ async def test_an_error_before_the_first_word_falls_back(server: ModelServer, ch
     assert inputs(server)[-1] == ["one", ANSWER, "two", ANSWER, "three", ANSWER, "four"]
 
 
+async def test_one_that_fails_before_the_first_word_falls_back(
+    server: ModelServer, chat: Callable[..., Chat], journal: Path
+) -> None:
+    talk = chat()
+    await talk.ask("one")
+    await talk.ask("two")
+    server.stored.fails_after = 0
+    assert await talk.ask("three") == ANSWER
+    server.stored.fails_after = None
+    assert Journal(journal).records == []
+    assert await talk.ask("four") == ANSWER
+    assert inputs(server)[-1] == ["one", ANSWER, "two", ANSWER, "three", ANSWER, "four"]
+
+
+async def test_one_that_fails_after_a_word_is_not_asked_again(server: ModelServer, chat: Callable[..., Chat]) -> None:
+    talk = chat()
+    await talk.ask("one")
+    await talk.ask("two")
+    server.stored.fails_after = 2
+    with pytest.raises(Problem) as problem:
+        await talk.ask("three")
+    assert problem.value.cause == "stream-error-event"
+    assert "out of memory" in problem.value.what
+    assert (len(server.responses), len(server.completions)) == (2, 1)
+
+
 async def test_a_lost_connection_before_the_first_word_is_tried_again(
     server: ModelServer, chat: Callable[..., Chat]
 ) -> None:
@@ -537,9 +563,9 @@ async def test_what_can_not_be_deleted_now_is_deleted_later(
 async def test_what_can_not_be_noted_is_not_held(server: ModelServer, chat: Callable[..., Chat], journal: Path) -> None:
     journal.parent.write_text("a file where the folder should be")
     talk = chat()
-    for question in ("one", "two", "three"):
-        assert await talk.ask(question) == ANSWER
+    assert [await talk.ask("one"), await talk.ask("two")] == [ANSWER, ANSWER]
     await until(lambda: not server.stored.held)
+    assert await talk.ask("three") == ANSWER
     assert len(server.responses) == 1
 
 
