@@ -26,6 +26,7 @@ follow_the_system()
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
 
+MEMORY = "memory"
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"
 AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens (`MAX_TOKENS`). Say “go on” for more.*"
@@ -67,7 +68,8 @@ async def let_go() -> None:
 
 @cl.on_chat_end
 async def leave() -> None:
-    await _memory().end()
+    if isinstance(memory := cl.user_session.get(MEMORY), Memory):
+        await memory.end()
 
 
 @cl.action_callback(again.NAME)
@@ -133,10 +135,10 @@ async def _keep(reply: cl.Message, mark: str = "") -> None:
 
 
 def _memory() -> Memory:
-    memory = cl.user_session.get("memory")
+    memory = cl.user_session.get(MEMORY)
     if not isinstance(memory, Memory):  # also where the chat was taken up again from what could be saved of it
         memory = Memory()
-        cl.user_session.set("memory", memory)
+        cl.user_session.set(MEMORY, memory)
     return memory
 
 

@@ -26,7 +26,7 @@ async def withdraw() -> None:
 
 def offer(reply: cl.Message) -> None:
     """Put the button under an answer that is about to be sent."""
-    button = cl.Action(name=NAME, payload={}, icon="refresh-cw", tooltip="Answer again")
+    button = cl.Action(name=NAME, payload={}, icon="refresh-cw", label="Again", tooltip="Have this answered again")
     reply.actions = [button]
     cl.user_session.set(OFFERED, button)
 

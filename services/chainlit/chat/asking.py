@@ -10,7 +10,6 @@ from typing import Any, TypeVar, cast
 import openai
 from openai import AsyncStream
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
-from openai.types.responses import ResponseInputParam
 
 from chat.conversation import Told
 from chat.problems import from_openai, not_a_stream, of_message, stream_cut, unreadable
@@ -90,38 +89,48 @@ async def stored_response(
     Raises:
         Problem: in time or in the midst of the answer.
     """
-    more: dict[str, Any] = {}
+    body: dict[str, Any] = {
+        "model": target.model,
+        "input": list(continuation.messages),
+        "temperature": target.settings.temperature,
+        "max_output_tokens": target.settings.max_tokens,
+        "store": True,
+        "stream": True,
+    }
     if continuation.previous:
-        more["previous_response_id"] = continuation.previous
+        body["previous_response_id"] = continuation.previous
     if continuation.instructions:
-        more["instructions"] = continuation.instructions
-    asked = target.server.client.responses.create(
-        model=target.model,
-        input=cast(ResponseInputParam, list(continuation.messages)),
-        temperature=target.settings.temperature,
-        max_output_tokens=target.settings.max_tokens,
-        store=True,
-        stream=True,
-        **more,
+        body["instructions"] = continuation.instructions
+    # As plain JSON: openai's own types for it take a second to be built, in which nobody would be served.
+    asked = target.server.client.post(
+        "/responses", body=body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
     )
     async with _stream(target, asked) as events:
         async for event in events:
-            match event.type:
-                case "response.created":
-                    # Else it would answer without the beginning of the conversation.
-                    if event.response.previous_response_id != continuation.previous:
-                        raise unreadable(target.server.root)
-                    begun(event.response.id)
-                case "response.output_text.delta":
-                    if event.delta:
-                        yield event.delta
-                case "response.completed" | "response.incomplete":
-                    cut = event.response.incomplete_details
-                    ending.finish_reason = "length" if cut and cut.reason == "max_output_tokens" else "stop"
-                    if usage := event.response.usage:
-                        ending.prompt_tokens, ending.completion_tokens = usage.input_tokens, usage.output_tokens
-                case "response.failed":
-                    raise of_message(event.response.error.message if event.response.error else "", target.model)
+            text = _of_event(cast(dict[str, Any], event), target, continuation, ending, begun)
+            if text:
+                yield text
+
+
+def _of_event(
+    event: dict[str, Any], target: Target, continuation: Continuation, ending: Ending, begun: Callable[[str], None]
+) -> str | None:
+    response = event.get("response") or {}
+    match event["type"]:
+        case "response.created":
+            if response.get("previous_response_id") != continuation.previous:
+                raise unreadable(target.server.root)  # it would answer without the beginning of the conversation
+            begun(str(response["id"]))
+        case "response.output_text.delta":
+            return str(event["delta"])
+        case "response.completed" | "response.incomplete":
+            cut = (response.get("incomplete_details") or {}).get("reason") == "max_output_tokens"
+            ending.finish_reason = "length" if cut else "stop"
+            usage = response.get("usage") or {}
+            ending.prompt_tokens, ending.completion_tokens = usage.get("input_tokens"), usage.get("output_tokens")
+        case "response.failed":
+            raise of_message(str((response.get("error") or {}).get("message", "")), target.model)
+    return None
 
 
 def _of_chunk(chunk: ChatCompletionChunk, ending: Ending) -> list[str]:
@@ -151,5 +160,5 @@ async def _stream(target: Target, asked: Awaitable[AsyncStream[Event]]) -> Async
         raise stream_cut() from gone
     except openai.OpenAIError as error:  # the server's own word in the stream, under status 200
         raise from_openai(error, root=root, model=model) from error
-    except (ValueError, TypeError, AttributeError) as noise:  # no JSON, or none of an answer
+    except (LookupError, ValueError, TypeError, AttributeError) as noise:  # no JSON, or none of an answer
         raise unreadable(root) from noise
