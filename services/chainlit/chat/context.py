@@ -150,6 +150,7 @@ class Window:
     def __init__(self) -> None:
         self._settled = 0  # how many turns were left out of the last answer
         self._start = 0
+        self._cut_for: tuple[str, str] | None = None  # server and model
         self._counted: tuple[list[Told], int] = [], 0
 
     @property
@@ -164,16 +165,16 @@ class Window:
     async def fit(self, told: Sequence[Told], server: Server, model: str, answer_tokens: int) -> list[Told]:
         """What of ``told`` leaves room for an answer of so many tokens."""
         system, turns = without_system(told)
-        if self._start >= len(turns):
-            self._start = 0  # edited: what was left out is gone
-        whole = self.size(told, model)
-        if whole + answer_tokens > self.SURELY_FITS:
+        if self._start >= len(turns) or self._cut_for != (server.root, model):
+            self._start = 0  # edited: what was left out is gone; or another model, which may take more
+        shown = _joined(system, turns[self._start :])
+        if (size := self.size(shown, model)) + answer_tokens > self.SURELY_FITS:
             room = (await known_limit(server, model) or math.inf) - answer_tokens
-            if self._start and whole <= room * self.REFILL < math.inf:  # another model, which takes more
-                self._start = 0
-            if self.size(_joined(system, turns[self._start :]), model) > room > 0:
-                self._move(system, turns, room * self.REFILL, model)
-        return _joined(system, turns[self._start :])
+            if size > room > 0:
+                self._cut_for = server.root, model
+                self._start = _newest(system, turns, room * self.REFILL, model, after=self._start)
+                shown = _joined(system, turns[self._start :])
+        return shown
 
     def refused(self, sent: Sequence[Told], server: Server, model: str, message: str) -> None:
         """The server says that this is too long: from now on `fit` gives less, if there is anything to leave out."""
@@ -185,7 +186,8 @@ class Window:
                 self._counted = list(sent), refusal.prompt
                 return
         system, turns = without_system(sent)
-        self._move(system, turns, self.size(sent, model) / 2, model, already=self._start)
+        self._cut_for = server.root, model
+        self._start += _newest(system, turns, self.size(sent, model) / 2, model, after=0)
 
     def settle(self) -> None:
         """The server answers."""
@@ -205,11 +207,18 @@ class Window:
             rest, tokens = told, TEMPLATE_TOKENS
         return tokens + sum(tokens_in(each["content"], model) + MESSAGE_TOKENS for each in rest)
 
-    def _move(self, system: str | None, turns: Sequence[Told], room: float, model: str, already: int = 0) -> None:
-        start = 0
-        while start < len(turns) - 1 and self.size(_joined(system, turns[start:]), model) > room:
-            start += 2
-        self._start = already + min(start, len(turns) - 1)
+
+def _newest(system: str | None, turns: Sequence[Told], room: float, model: str, after: int) -> int:
+    """Where the newest turns begin that fit, later than the present beginning; the last question always does."""
+
+    def weight(*told: Told) -> int:
+        return sum(tokens_in(each["content"], model) + MESSAGE_TOKENS for each in told)
+
+    start = len(turns) - 1
+    left = room - TEMPLATE_TOKENS - tokens_in(system or "", model) - weight(turns[start])
+    while start - 2 > after and (left := left - weight(*turns[start - 2 : start])) >= 0:
+        start -= 2
+    return start
 
 
 def _joined(system: str | None, turns: Sequence[Told]) -> list[Told]:
