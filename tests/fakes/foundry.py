@@ -195,7 +195,7 @@ class FakeFoundry:
         return self.finish_reason or "stop"
 
     async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
-        if (model := received.json.get("model")) != MODEL:
+        if (model := received.json.get("model")) != self.stored.model:
             error = {"message": f"Model not loaded: {model}", "type": "invalid_request_error"}
             writer.write(_json({"error": error}, "400 Bad Request"))
             return True

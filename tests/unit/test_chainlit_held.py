@@ -17,7 +17,7 @@ from chat.held import Holder
 from chat.journal import Journal, Record
 from chat.memory import Memory
 from chat.problems import Problem
-from chat.server import find
+from chat.server import Server, find
 from chat.settings import Settings
 from fakes.foundry import MODEL, Habit
 from fakes.model_server import ModelServer
@@ -55,9 +55,9 @@ async def holder(journal: Path, server: ModelServer) -> AsyncIterator[Holder]:
 class Chat:
     """A chat as the app leads one: what is asked, told and kept."""
 
-    def __init__(self, server: ModelServer, holder: Holder, **knobs: Any) -> None:
-        self.server = server
-        self.knobs = Settings(base_url=server.url, **knobs)
+    def __init__(self, where: Server, holder: Holder, **knobs: Any) -> None:
+        self.where = where
+        self.knobs = Settings(base_url=where.root, **knobs)
         self.model = MODEL
         self.told: list[Told] = []
         self.memory = Memory(holder)
@@ -94,20 +94,14 @@ class Chat:
         return self.coming([*told, *self.told])
 
     def coming(self, told: list[Told]) -> Answer:
-        return Answer(_SERVERS[self.server.url], self.model, told, self.knobs, self.memory)
-
-
-_SERVERS: dict[str, Any] = {}
+        """The answer to be, to what is told."""
+        return Answer(self.where, self.model, told, self.knobs, self.memory)
 
 
 @pytest.fixture
-def chat(server: ModelServer, holder: Holder) -> Callable[..., Chat]:
-    return lambda **knobs: Chat(server, holder, **knobs)
-
-
-@pytest.fixture(autouse=True)
-async def known(server: ModelServer) -> None:
-    _SERVERS[server.url] = await find(Settings(base_url=server.url))
+async def chat(server: ModelServer, holder: Holder) -> Callable[..., Chat]:
+    where = await find(Settings(base_url=server.url))
+    return lambda **knobs: Chat(where, holder, **knobs)
 
 
 def inputs(server: ModelServer) -> list[list[str]]:
@@ -313,9 +307,7 @@ async def test_another_model_or_system_prompt_begins_anew(
         await talk.ask(question)
     before = list(server.stored.held)
     if change == "model":
-        server.models.append(other := MODEL.replace(":1", ":2"))
-        server.stored.model = talk.model = other
-        context._limits[server.url, other] = 8192
+        server.stored.model = talk.model = MODEL.replace(":1", ":2")
     else:
         talk.knobs = talk.knobs.model_copy(update={"system_prompt": "Be brief."})
     await talk.ask("four")
