@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: Annotated[int, Field(ge=1)]
     system_prompt: str
+    hold_conversations: Annotated[int, Field(ge=0, le=64)]
+    hold_tokens: Annotated[int, Field(ge=0)]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
     gateway_cpus: Cpus

@@ -12,11 +12,13 @@ from chat.home import make_home
 
 make_home()
 
-from chat import conversation, model, server, settings  # noqa: E402
+from chat import again, conversation, held, model, server, settings  # noqa: E402
 from chat.answer import Answer  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
+from chat.memory import Memory  # noqa: E402
 from chat.page import close_doors, follow_the_system  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
+from chat.retries import patiently  # noqa: E402
 
 close_doors()
 follow_the_system()
@@ -24,9 +26,14 @@ follow_the_system()
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
 
+MEMORY = "memory"
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"
 AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens (`MAX_TOKENS`). Say “go on” for more.*"
+LEFT_OUT = (
+    "*Only the newer part of this chat fits what the model can take in at once: it was not told your first "
+    "{questions} and what was answered.*"
+)
 
 
 STARTERS = {
@@ -49,17 +56,39 @@ async def say_who_answers() -> None:
         await _tell(error)
 
 
+@cl.on_app_startup
+async def clean_up() -> None:
+    held.clean_up()
+
+
+@cl.on_app_shutdown
+async def let_go() -> None:
+    await held.let_go()
+
+
+@cl.on_chat_end
+async def leave() -> None:
+    if isinstance(memory := cl.user_session.get(MEMORY), Memory):
+        await memory.end()
+
+
+@cl.action_callback(again.NAME)
+async def answer_again(_action: cl.Action) -> None:
+    again.ask()
+
+
 @cl.on_message
 async def answer(question: cl.Message) -> None:
     # Stop cancels this task, also when Chainlit runs it for an edited question and forgets to note it.
     cl.context.session.current_task = asyncio.current_task()
     reply = cl.Message(content="")
+    await again.withdraw()
     try:
-        knobs = settings.load()
-        where, which = await _find_model()
+        knobs = again.as_wanted(settings.load())
+        where, which = await _find_model(patient=True)
         reply.metadata = {conversation.ANSWER: which}
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
-        coming = Answer(where, which, told, knobs)
+        coming = Answer(where, which, told, knobs, _memory())
         async with aclosing(coming.pieces()) as pieces:
             async for piece in with_dollars(pieces):
                 await reply.stream_token(piece)
@@ -71,17 +100,25 @@ async def answer(question: cl.Message) -> None:
         await _tell(error)
     else:
         await _keep(reply)
+        coming.keep(reply.content)
+        if coming.left_out:
+            questions = "question" if coming.left_out == 1 else f"{coming.left_out} questions"
+            await cl.Message(content=LEFT_OUT.format(questions=questions)).send()
         if coming.hit_the_limit:
             await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
 
 
-async def _find_model() -> tuple[server.Server, str]:
+async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
     """Ask again for each message: what was missing may be there now. Tells the user who answers when that is news."""
+
+    async def look() -> tuple[server.Server, str]:
+        where = await server.find(knobs)
+        return where, await model.which(where, knobs.model)
+
     told = cl.user_session.get("told")
     cl.user_session.set("told", None)
     knobs = settings.load()
-    where = await server.find(knobs)
-    which = await model.which(where, knobs.model)
+    where, which = await (patiently(look) if patient else look())
     if told != (where.root, which):
         # The system's, so that it stands on the start screen and does not end it.
         await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()
@@ -93,7 +130,16 @@ async def _keep(reply: cl.Message, mark: str = "") -> None:
     """Make what came of an answer part of the conversation, for the user and for the model."""
     if reply.content:
         await reply.stream_token(mark)
+        again.offer(reply)
         await reply.send()
+
+
+def _memory() -> Memory:
+    memory = cl.user_session.get(MEMORY)
+    if not isinstance(memory, Memory):  # also where the chat was taken up again from what could be saved of it
+        memory = Memory()
+        cl.user_session.set(MEMORY, memory)
+    return memory
 
 
 async def _tell(error: Exception) -> None:

@@ -51,6 +51,23 @@ def test_an_edited_question_replaces_the_first(chat: Chat, look: Look) -> None:
     look("edited")
 
 
+def test_another_answer_takes_the_place_of_the_newest(chat: Chat, look: Look) -> None:
+    chat.ask("What is the capital of France?")
+    chat.ask("Name an animal.")
+    again = chat.page.get_by_role("button", name="Again")
+    expect(again).to_have_count(1)
+    look("offered")
+    first = chat.from_app.last.locator("[id^=step-]").get_attribute("id")
+    again.click()
+    expect(chat.page.locator(f"#{first}")).to_have_count(0)
+    expect(again).to_be_enabled(timeout=ANSWER_MS)
+    expect(chat.from_app).to_have_count(2)
+    expect(chat.from_app.last).to_have_text(re.compile(r"\w+"))
+    look("answered")
+    chat.ask("And another one.")
+    expect(again).to_have_count(1)
+
+
 def test_stop_keeps_what_came_and_the_chat_goes_on(chat: Chat, look: Look) -> None:
     answer = chat.send("Write a long story about a sailor and the sea.")
     expect(answer).to_have_text(re.compile(r"\w+ \w+ \w+"), timeout=ANSWER_MS)

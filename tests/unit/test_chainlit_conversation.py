@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chat.conversation import ANSWER, for_model
+from chat.conversation import ANSWER, ATTACHED, for_model, without_system
 
 
 @dataclass
@@ -72,3 +72,15 @@ def test_an_answered_question_is_told_once() -> None:
         "user",
         "assistant",
     ]
+
+
+def test_the_text_of_files_comes_before_the_question() -> None:
+    with_file = Message("user_message", "What is in it?", {ATTACHED: "file.txt:\nsecret"})
+    assert for_model([with_file]) == [{"role": "user", "content": "file.txt:\nsecret\n\nWhat is in it?"}]
+
+
+def test_the_system_prompt_is_told_apart() -> None:
+    told = for_model([question("hi")], "Be brief.")
+    assert without_system(told) == ("Be brief.", told[1:])
+    assert without_system(told[1:]) == (None, told[1:])
+    assert without_system([]) == (None, [])

@@ -9,10 +9,9 @@ from difflib import get_close_matches
 import openai
 
 from chat.problems import UP, Problem, from_openai, not_a_model_server
-from chat.server import Server
+from chat.server import LOOK_SECONDS, Server
 
 AUTO = "auto"
-LOOK_SECONDS = 15.0  # without a network, Foundry looks for its catalog for up to 5 s first
 NOT_FOR_CHAT = ("embed", "whisper", "rerank")
 LISTED = 8
 

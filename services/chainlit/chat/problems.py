@@ -32,6 +32,14 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
         return f"**{self.what}**\n\n{self.fix} *({self.cause})*"
 
 
+class TooLong(Problem):
+    """The conversation is more than the model can take in; ``said`` are the server's words, perhaps with numbers."""
+
+    def __init__(self, what: str, fix: str, said: str) -> None:
+        super().__init__("context-too-long", what, fix)
+        self.said = said
+
+
 @dataclass(frozen=True)
 class Advice:
     what: str
@@ -70,7 +78,7 @@ STACK_ERRORS = {
     ),
 }
 
-CONTEXT_FULL = re.compile(r"maximum context length|context_length_exceeded|context window", re.IGNORECASE)
+CONTEXT_FULL = re.compile(r"context[ _](?:length|window|size)", re.IGNORECASE)
 FOUNDRY_BUDGET = re.compile(r"requires (\d+) total tokens \((\d+) input \+ (\d+) output\).*?(\d+) tokens", re.DOTALL)
 
 
@@ -150,6 +158,11 @@ def not_a_stream(body: str, *, root: str, model: str) -> Problem:
         message = str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError):
         return unreadable(root)
+    return of_message(message, model)
+
+
+def of_message(message: str, model: str) -> Problem:
+    """An error of which there are the server's words only."""
     return _too_long(message, model) if CONTEXT_FULL.search(message) else _broke_off(message)
 
 
@@ -196,18 +209,16 @@ def _broke_off(message: str) -> Problem:
     )
 
 
-def _too_long(message: str, model: str | None) -> Problem:
+def _too_long(message: str, model: str | None) -> TooLong:
     what = f"This conversation is too long for {f'`{model}`' if model else 'the model'}."
     if numbers := FOUNDRY_BUDGET.search(message):
         prompt, answer, limit = (int(number) for number in numbers.groups()[1:])
         what += f" It has {prompt} tokens, {answer} are kept free for the answer, and the model takes {limit} in all."
         if answer > limit / 2:  # a shorter text would hardly help
             fix = f"Set `MAX_TOKENS` in `.env` to much less than {limit}, run {UP}, then send your message again."
-            return Problem("context-too-long", what, fix)
-    return Problem(
-        "context-too-long",
-        what,
-        "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.",
+            return TooLong(what, fix, message)
+    return TooLong(
+        what, "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.", message
     )
 
 

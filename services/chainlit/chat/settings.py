@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -43,6 +44,15 @@ class Settings(BaseSettings):
 
     system_prompt: str | None = None
     """What the model is told before each conversation; None: what its own template says."""
+
+    hold_conversations: Annotated[int, Field(ge=0, le=64)] = 4
+    """How many chats may have Foundry Local hold their state, for a first token that does not wait; 0: none."""
+
+    hold_tokens: Annotated[int, Field(ge=0)] = 32768
+    """How many tokens of context they may take there together: each takes all of its model's."""
+
+    held_records: Path = Path.home() / ".cache" / "foundry-stack-chat" / "held-records.json"
+    """Where this app notes what is held, so that nothing stays behind if it crashes."""
 
 
 @lru_cache(maxsize=1)
