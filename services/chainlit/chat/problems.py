@@ -162,6 +162,15 @@ def unreadable(root: str) -> Problem:
     )
 
 
+def too_many(before: int) -> Problem:
+    """The line is full."""
+    return Problem(
+        "busy",
+        f"Too many are asking: {before} are being answered or waiting before you, and more can't wait.",
+        "Send your message again in a moment. (`LINE_LENGTH` in `.env` sets how many may wait.)",
+    )
+
+
 def stream_cut() -> Problem:
     """The answer ended without the model saying that it is complete."""
     return Problem(

@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     system_prompt: str | None = None
     """What the model is told before each conversation; None: what its own template says."""
 
+    answers_at_once: Annotated[int, Field(ge=1)] = 4
+    """How many answers are made at the same time; who asks besides waits in the line. See `chat.line`."""
+
+    line_length: Annotated[int, Field(ge=0)] = 20
+    """How many may wait."""
+
 
 @lru_cache(maxsize=1)
 def load() -> Settings:
