@@ -7,8 +7,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chat.line import PLACES_FOR_CHECKS, Line
+from chat import line as chat_line
+from chat.line import PLACES_FOR_CHECKS
 from chat.problems import Problem
+from chat.settings import Settings
+
+
+class Line(chat_line.Line):
+    """One with its limits."""
+
+    def __init__(self, at_once: int, longest: int) -> None:
+        super().__init__()
+        self.knobs = Settings(answers_at_once=at_once, line_length=longest)
+
+
+HERE: list[Somebody] = []  # nobody else holds their tasks
 
 
 class Somebody:
@@ -20,9 +33,10 @@ class Somebody:
         self.enough = asyncio.Event()
         self.waited = -1.0
         self.task = asyncio.create_task(self._ask(line, is_check))
+        HERE.append(self)
 
     async def _ask(self, line: Line, is_check: bool) -> None:
-        async with line.turn(self._told, is_check=is_check) as self.waited:
+        async with line.turn(self._told, line.knobs, is_check=is_check) as self.waited:
             self.is_answered.set()
             await self.enough.wait()
 
@@ -48,11 +62,15 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+pytestmark = pytest.mark.timeout(20)
+
+
 @pytest.fixture(autouse=True)
 async def nobody_stays() -> AsyncIterator[None]:
     yield
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
+    for each in HERE:
+        await each.leave()
+    HERE.clear()
 
 
 async def people(line: Line, count: int) -> list[Somebody]:
@@ -120,7 +138,7 @@ async def test_who_leaves_during_the_answer_or_fails_passes_the_turn_on() -> Non
 
 async def test_who_leaves_at_the_moment_of_the_turn_passes_it_on() -> None:
     line = Line(1, 10)
-    mine = line.turn(nobody)
+    mine = line.turn(nobody, line.knobs)
     await mine.__aenter__()
     second, third = await people(line, 2)
     await mine.__aexit__(None, None, None)  # the turn is the second's now, who has not run since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from time import monotonic
 
 import openai
@@ -14,6 +15,16 @@ from chat.server import Server
 from chat.settings import Settings
 
 SHOWN_EVERY_SECONDS = 0.05
+
+
+@dataclass
+class Usage:
+    """What an answer took; None where that is not known (yet)."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_token_seconds: float | None = None
+    seconds: float | None = None
 
 
 class Answer:
@@ -28,6 +39,7 @@ class Answer:
         self._settings = settings
         self.hit_the_limit = False
         """True after the end if the answer is as long as MAX_TOKENS allows and the model had more to say."""
+        self.usage = Usage()
 
     async def pieces(self) -> AsyncGenerator[str]:
         """Yield the text as it comes. Closing the generator closes the connection, and with it ends the model's work.
@@ -56,6 +68,7 @@ class Answer:
     async def _tokens(self) -> AsyncGenerator[str]:
         finish_reason: str | None = None
         empty = True
+        asked_at = monotonic()
         try:
             stream = await self._server.client.chat.completions.create(
                 model=self._model,
@@ -63,6 +76,7 @@ class Answer:
                 temperature=self._settings.temperature,
                 max_tokens=self._settings.max_tokens,
                 stream=True,
+                stream_options={"include_usage": True},
             )
         except openai.OpenAIError as error:
             raise from_openai(error, root=self._server.root, model=self._model) from error
@@ -72,10 +86,15 @@ class Answer:
                     body = (await stream.response.aread()).decode(errors="replace")
                     raise not_a_stream(body, root=self._server.root, model=self._model)
                 async for chunk in stream:
+                    if chunk.usage:
+                        self.usage.prompt_tokens = chunk.usage.prompt_tokens
+                        self.usage.completion_tokens = chunk.usage.completion_tokens
                     for choice in chunk.choices[:1]:  # none in a usage chunk
                         finish_reason = choice.finish_reason or finish_reason
                         if choice.delta.content:
                             empty = empty and not choice.delta.content.strip()
+                            if self.usage.first_token_seconds is None:
+                                self.usage.first_token_seconds = monotonic() - asked_at
                             yield choice.delta.content
         except openai.APIConnectionError as gone:
             raise stream_cut() from gone
@@ -83,6 +102,7 @@ class Answer:
             raise from_openai(error, root=self._server.root, model=self._model) from error
         except (ValueError, TypeError, AttributeError) as noise:  # no JSON, or none of an answer
             raise unreadable(self._server.root) from noise
+        self.usage.seconds = monotonic() - asked_at
         if finish_reason is None:
             raise stream_cut()
         if empty:

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from time import monotonic
 
 from chat.problems import too_many
@@ -31,16 +30,9 @@ class _Waiting:
 
 
 class Line:
-    """One for all who ask.
+    """One for all who ask."""
 
-    Args:
-        at_once: how many answers are made at the same time.
-        longest: how many may wait.
-    """
-
-    def __init__(self, at_once: int, longest: int) -> None:
-        self._at_once = at_once
-        self._longest = longest
+    def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
         self.answered = 0
         """How many are being answered."""
@@ -55,11 +47,12 @@ class Line:
         return any(each.task is task for each in self._waiting)
 
     @asynccontextmanager
-    async def turn(self, told: Told, *, is_check: bool = False) -> AsyncIterator[float]:
+    async def turn(self, told: Told, knobs: Settings, *, is_check: bool = False) -> AsyncIterator[float]:
         """Wait for a turn and have it for as long as the block lasts. Who is cancelled has left the line.
 
         Args:
             told: see `Told`; not called where there is nothing to wait for.
+            knobs: how many answers are made at the same time, and how many may wait.
             is_check: the question of the probe or the monitor; see `PLACES_FOR_CHECKS`.
 
         Yields:
@@ -69,17 +62,16 @@ class Line:
             Problem: ``busy``: the line takes no more.
         """
         begun = monotonic()
-        if self.answered < self._at_once:
+        if self.answered < knobs.answers_at_once:
             self.answered += 1
         else:
-            await self._wait(told, is_check)
+            await self._wait(told, PLACES_FOR_CHECKS if is_check else knobs.line_length, is_check)
         try:
             yield monotonic() - begun
         finally:
             self._pass_on()
 
-    async def _wait(self, told: Told, is_check: bool) -> None:
-        most = PLACES_FOR_CHECKS if is_check else self._longest
+    async def _wait(self, told: Told, most: int, is_check: bool) -> None:
         if sum(each.is_check is is_check for each in self._waiting) >= most:
             raise too_many(self.answered + self.length)
         mine = _Waiting(asyncio.current_task(), is_check)
@@ -113,11 +105,5 @@ class Line:
             each.moved.set()
 
 
-@lru_cache(maxsize=1)
-def _line(at_once: int, longest: int) -> Line:
-    return Line(at_once, longest)
-
-
-def for_all(settings: Settings) -> Line:
-    """The line of this process."""
-    return _line(settings.answers_at_once, settings.line_length)
+EVERYBODYS = Line()
+"""The line of this process."""

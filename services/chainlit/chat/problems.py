@@ -83,11 +83,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
     """
     match error:
         case openai.APITimeoutError():
-            return Problem(
-                "foundry-hangs",
-                f"`{root}` is there but gives no answer.",
-                STACK_ERRORS["foundry-hangs"].fix,
-            )
+            return silent(root)
         case openai.APIConnectionError():
             return unreachable(root)
         case openai.APIError() if error.code in STACK_ERRORS:
@@ -123,6 +119,11 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return _broke_off(error.message)
         case _:
             return unexpected(error)
+
+
+def silent(root: str) -> Problem:
+    """It takes the connection, and then there comes nothing."""
+    return Problem("foundry-hangs", f"`{root}` is there but gives no answer.", STACK_ERRORS["foundry-hangs"].fix)
 
 
 def unreachable(root: str) -> Problem:
