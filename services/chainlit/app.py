@@ -103,7 +103,7 @@ async def answer(question: cl.Message) -> None:
 @asynccontextmanager
 async def _turn(question: cl.Message, reply: cl.Message, knobs: settings.Settings) -> AsyncIterator[float]:
     """A turn in the line; while it is waited for, the page says how many are before. Gives the seconds it took."""
-    place = asides.Place(reply)
+    place = asides.Place(reply, cl.context.emitter)
     try:
         async with EVERYBODYS.turn(place.show, knobs, is_check=question.author == PROBE) as waited:
             await place.gone()
@@ -132,7 +132,7 @@ async def _keep(reply: cl.Message, figures: Figures | None, mark: str = "") -> N
         await reply.stream_token(mark)
         reply.metadata = {**(reply.metadata or {}), asides.FIGURES: figures.markdown}
         await reply.send()
-        await asides.show_figures(reply)
+        await asides.show_figures(reply, cl.context.emitter)
 
 
 async def _tell(error: Exception) -> None:

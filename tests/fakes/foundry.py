@@ -203,8 +203,7 @@ class FakeFoundry:
         deltas: list[dict[str, Any]] = [{"content": "", "role": "assistant"}]
         deltas += [{"content": token} for token in self.tokens]
         events = [_event(_choice(delta, None)) for delta in deltas] + [_event(_choice({}, "stop"))]
-        if (received.json.get("stream_options") or {}).get("include_usage"):
-            events.append(_event({"choices": [], "usage": {"completion_tokens": len(self.tokens)}}))
+        events += _usage(received, len(self.tokens))
         return [*events, b"data: [DONE]\n\n"]
 
     async def _pass_gate(self, received: Received) -> None:
@@ -278,6 +277,17 @@ def _json(data: object, status: str = "200 OK") -> bytes:
 def _choice(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
     choice = {"delta": delta, "finish_reason": finish_reason, "index": 0, "logprobs": None}
     return {"choices": [choice], "id": "chatcmpl-1", "model": MODEL, "object": "chat.completion.chunk"}
+
+
+def _usage(received: Received, tokens: int) -> list[bytes]:
+    """The chunk that says what was used, where it is wanted."""
+    if not (received.json.get("stream_options") or {}).get("include_usage"):
+        return []
+    prompt = sum(len(str(message.get("content")).split()) for message in received.json.get("messages", []))
+    usage = {"completion_tokens": tokens, "prompt_tokens": prompt, "total_tokens": prompt + tokens}
+    return [
+        _event({"choices": [], "id": "chatcmpl-1", "model": MODEL, "object": "chat.completion.chunk", "usage": usage})
+    ]
 
 
 def _event(data: object) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from typing import Any
 
-from fakes.foundry import MODEL, FakeFoundry, Received, _choice, _event, _json, _left_within
+from fakes.foundry import MODEL, FakeFoundry, Received, _choice, _event, _json, _left_within, _usage
 
 Refusal = tuple[str, dict[str, Any]]
 """Status line and JSON body."""
@@ -72,4 +72,5 @@ class ModelServer(FakeFoundry):
             yield _event({"error": self.error})
         elif self.finish_reason:
             yield _event(_choice({}, self.finish_reason))
+            yield from _usage(received, len(self.tokens))
             yield b"data: [DONE]\n\n"

@@ -1,1 +1,1 @@
-"""What the chat app is made of. Only `asides`, `leaving`, `page` and `home` know Chainlit."""
+"""What the chat app is made of. Only `leaving`, `page` and `home` know Chainlit."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any
-
-import chainlit as cl
-from chainlit.utils import utc_now
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 FIGURES = "figures"
 """The key in an answer's metadata that holds the line under it."""
@@ -24,11 +22,32 @@ BEFORE = "before"
 Step = dict[str, Any]
 
 
-class Place:
-    """The line that says how many are before, where the answer will be."""
+class Message(Protocol):
+    """What is needed of a Chainlit message."""
 
-    def __init__(self, reply: cl.Message) -> None:
+    parent_id: str | None
+
+    def to_dict(self) -> Any: ...
+
+
+class Page(Protocol):
+    """What is needed of Chainlit's emitter."""
+
+    async def send_step(self, step_dict: Any) -> object: ...
+    async def update_step(self, step_dict: Any) -> object: ...
+    async def delete_step(self, step_dict: Any) -> object: ...
+
+
+class Place:
+    """The line that says how many are before, where the answer will be.
+
+    Args:
+        reply: will hold the answer.
+    """
+
+    def __init__(self, reply: Message, page: Page) -> None:
         self._reply = reply
+        self._page = page
         self._step: Step | None = None
 
     async def show(self, before: int, answered: int) -> None:
@@ -38,20 +57,19 @@ class Place:
         said = f"{waiting} Just now {served} being written. *Stop* leaves the line."
         is_new = self._step is None
         self._step = _step(self._reply.to_dict(), PLACE_KIND, said, self._reply.parent_id, {BEFORE: before})
-        emitter = cl.context.emitter
-        await (emitter.send_step if is_new else emitter.update_step)(self._step)
+        await (self._page.send_step if is_new else self._page.update_step)(self._step)
 
     async def gone(self) -> None:
         """Take it away."""
         if self._step is not None:
-            await cl.context.emitter.delete_step(self._step)
-            self._step = None
+            step, self._step = self._step, None
+            await self._page.delete_step(step)
 
 
-async def show_figures(answer: cl.Message) -> None:
+async def show_figures(answer: Message, page: Page) -> None:
     """Show the line under an answer that is on the page."""
     for line in _lines_under(answer.to_dict()):
-        await cl.context.emitter.send_step(line)
+        await page.send_step(line)
 
 
 def with_figures(steps: Iterable[Step]) -> list[Step]:
@@ -72,5 +90,5 @@ def _step(like: Step, kind: str, said: str, parent: str | None, metadata: Step |
         "type": kind,
         "output": said,
         "metadata": metadata or {},
-        "createdAt": like.get("createdAt") or utc_now(),
+        "createdAt": like.get("createdAt") or datetime.now(UTC).isoformat(),
     }

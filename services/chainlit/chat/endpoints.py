@@ -29,9 +29,15 @@ def routes(metrics: Metrics) -> list[Route]:
 async def ready(_: Request) -> Response:
     """200 where a question would reach a loaded chat model now, else 503 with the cause."""
     try:
-        return _json(200, status="ready", model=await _who_would_answer())
+        return _json({"status": "ready", "model": await _who_would_answer()})
     except Problem as problem:
-        return _json(503, status="not-ready", cause=problem.cause, message=problem.what, fix=problem.fix)
+        said: dict[str, object] = {
+            "status": "not-ready",
+            "cause": problem.cause,
+            "message": problem.what,
+            "fix": problem.fix,
+        }
+        return _json(said, status=503)
 
 
 async def _who_would_answer() -> str:
@@ -49,10 +55,10 @@ def not_here(path: str) -> Route:
 
     async def refuse(_: Request) -> Response:
         error = {"message": f"There is no {path} here.", "type": "stack_error", "code": "not-found"}
-        return _json(404, error=error)
+        return _json({"error": error}, status=404)
 
     return Route(path, refuse)
 
 
-def _json(status: int, **body: object) -> Response:
+def _json(body: dict[str, object], status: int = 200) -> Response:
     return JSONResponse(body, status, headers=NOT_KEPT)

@@ -54,7 +54,7 @@ class Figures:
     @property
     def markdown(self) -> str:
         """One line; what is not known is left out."""
-        ran = " ".join(part for part in (device_of(self.model), _where(self.root)) if part)
+        ran = ", ".join(part for part in (device_of(self.model), _where(self.root)) if part)
         said = [f"`{without_variant(self.model).replace('`', '')}`", ran]
         if self.waited >= WAITED_SECONDS:
             said.append(f"waited {_short(self.waited)} s in line")
