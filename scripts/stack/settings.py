@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: Annotated[int, Field(ge=1)]
     system_prompt: str
+    answers_at_once: Annotated[int, Field(ge=1)]
+    line_length: Annotated[int, Field(ge=0)]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
     gateway_cpus: Cpus
