@@ -23,6 +23,7 @@ class Answer:
     text: str = ""
     pieces: int = 0
     first_text_seconds: float | None = None
+    last_text_seconds: float = 0.0
     seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
     asides: list[dict[str, Any]] = field(default_factory=list)
@@ -119,8 +120,9 @@ class User:
             self._text(str(message.get("output") or ""))
 
     def _text(self, text: str) -> None:
+        self.answer.last_text_seconds = time.perf_counter() - self._asked
         if self.answer.first_text_seconds is None:
-            self.answer.first_text_seconds = time.perf_counter() - self._asked
+            self.answer.first_text_seconds = self.answer.last_text_seconds
         self.answer.text += text
         self.answer.pieces += 1
 

@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -76,6 +76,8 @@ class FakeFoundry:
         self.port = port
         self.host = host
         self.tokens = list(tokens)
+        self.answer_to: Callable[[Any], Sequence[str]] | None = None
+        """Makes the answer of the request's body; None: it is `tokens`, whatever is asked."""
         self.habit: Habit = "answers"
         self.gated = False
         self.seconds_a_chunk = 0.0
@@ -201,9 +203,10 @@ class FakeFoundry:
         if self.habit == "error-event":
             return [_event({"error": {"message": "prompt too long", "type": "invalid_request_error"}})]
         deltas: list[dict[str, Any]] = [{"content": "", "role": "assistant"}]
-        deltas += [{"content": token} for token in self.tokens]
+        tokens = self.tokens if self.answer_to is None else self.answer_to(received.json)
+        deltas += [{"content": token} for token in tokens]
         events = [_event(_choice(delta, None)) for delta in deltas] + [_event(_choice({}, "stop"))]
-        events += _usage(received, len(self.tokens))
+        events += _usage(received, len(tokens))
         return [*events, b"data: [DONE]\n\n"]
 
     async def _pass_gate(self, received: Received) -> None:

@@ -1,6 +1,6 @@
 """The whole way with a witness at its end: the stack's own images, the real relay, and a stand-in for Foundry Local.
 
-The rate limits are lifted, so that what is sent is judged for what it is and not for how much it is.
+The rate limits and the chat's line are lifted, so that what is sent is judged for what it is, not for how much it is.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ def whole_way(
             "compose_project_name": f"{settings.compose_project_name}-{name}",
             "foundry_port": free_port(bridge),
             "gateway_rate": NO_LIMIT,
+            "answers_at_once": NO_LIMIT,
             "monitor_interval": 86400,
             "open_webui_extras": "false",
             "model": "auto",
