@@ -22,7 +22,9 @@ from chat.line import EVERYBODYS  # noqa: E402
 from chat.metrics import Metrics  # noqa: E402
 from chat.page import answer_first, close_doors, follow_the_system, open_pages  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
+from chat.shared import Shared  # noqa: E402
 
+looks: Shared[str] = Shared()
 counted = Metrics(
     in_line=lambda: EVERYBODYS.length,
     answered=lambda: EVERYBODYS.answered,
@@ -118,7 +120,7 @@ async def _find_model() -> tuple[server.Server, str]:
     cl.user_session.set("told", None)
     knobs = settings.load()
     where = await server.find(knobs)
-    which = await model.which(where, knobs.model)
+    which = await looks.look((where, knobs.model), lambda: model.which(where, knobs.model))
     if told != (where.root, which):
         # The system's, so that it stands on the start screen and does not end it.
         await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()

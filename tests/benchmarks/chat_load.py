@@ -51,7 +51,7 @@ ADDED_MS = {1: 30.0, 20: 150.0}
 LEAST_RATE = 0.95
 LEAST_TIMES_SLOWER = 15.0
 LEAST_TOKENS_PER_SECOND = 4500.0
-LIFTED = {"ANSWERS_AT_ONCE": "1000", "MODEL": MODEL, "TEMPERATURE": "0"}
+LIFTED = {"ANSWERS_AT_ONCE": "1000", "TEMPERATURE": "0"}
 
 Limit = tuple[str, float, bool]
 """What is compared, the number, and whether it is within the limit."""
@@ -186,7 +186,7 @@ async def blocking(python: str, folder: Path, table: Table, ours: Seen) -> list[
     """The blocking handler at fifty sessions; its answers are short, which is kind to it."""
     with ExitStack() as held:
         url, _ = server(held, folder, FIRST_SECONDS, RATE)
-        env = {"BASE_URL": url, "MODEL": MODEL, "MAX_TOKENS": str(FEW_TOKENS)}
+        env = {"BASE_URL": url, "MAX_TOKENS": str(FEW_TOKENS)}
         page, process = held.enter_context(
             chainlit_app(python, folder, env, Path(__file__).with_name("blocking_chat.py"))
         )
