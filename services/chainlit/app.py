@@ -83,7 +83,7 @@ async def answer(question: cl.Message) -> None:
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
         async with _turn(question, reply, knobs) as waited:
             coming = Answer(where, which, told, knobs)
-            figures = Figures(which, where.root, waited, coming.usage)
+            figures = Figures(which, where.root, coming, waited)
             async with aclosing(coming.pieces()) as pieces:
                 async for piece in with_dollars(pieces):
                     await reply.stream_token(piece)

@@ -13,6 +13,14 @@ from chat.asides import FIGURES, Place
 from chat.figures import Figures
 from chat.metrics import Metrics
 
+
+@dataclass
+class Made:
+    """An answer."""
+
+    usage: Usage | None
+
+
 CPU = "smollm2-135m-instruct-generic-cpu:1"
 HERE = "http://host.docker.internal:51211"
 FULL = Usage(prompt_tokens=31, completion_tokens=121, first_token_seconds=0.142, seconds=2.642)
@@ -22,18 +30,18 @@ FULL = Usage(prompt_tokens=31, completion_tokens=121, first_token_seconds=0.142,
     ("figures", "line"),
     [
         (
-            Figures(CPU, HERE, usage=FULL),
-            "`smollm2-135m-instruct` · CPU, local · first token after 0.14 s · 48 tokens/s · 31 tokens in, 121 out",
+            Figures(CPU, HERE, Made(FULL)),
+            "`smollm2-135m-instruct` · CPU, local · first token after 0.14 s · 48 tokens/s · tokens: 31 in, 121 out",
         ),
         (Figures("Phi-4-mini-instruct-cuda-gpu:3", "http://localhost:5"), "`Phi-4-mini-instruct` · GPU, local"),
         (Figures("phi-openvino-npu", "https://ai.example/v1"), "`phi` · NPU, at ai.example"),
-        (Figures("gpt-x", "http://10.0.0.2:80", usage=Usage()), "`gpt-x` · at 10.0.0.2"),
+        (Figures("gpt-x", "http://10.0.0.2:80", Made(Usage())), "`gpt-x` · at 10.0.0.2"),
         (Figures(CPU, HERE, waited=12.4), "`smollm2-135m-instruct` · CPU, local · waited 12 s in line"),
         (
-            Figures(CPU, HERE, usage=Usage(first_token_seconds=1.234)),  # after Stop
+            Figures(CPU, HERE, Made(Usage(first_token_seconds=1.234))),  # after Stop
             "`smollm2-135m-instruct` · CPU, local · first token after 1.2 s",
         ),
-        (Figures("a`b", "http://127.0.0.1"), "`ab` · local"),
+        (Figures("a`b", "http://127.0.0.1", Made(Usage(completion_tokens=7))), "`ab` · local · tokens: 7 out"),
     ],
 )
 def test_the_line_says_what_is_known(figures: Figures, line: str) -> None:
@@ -42,7 +50,7 @@ def test_the_line_says_what_is_known(figures: Figures, line: str) -> None:
 
 @pytest.mark.parametrize("usage", [Usage(3, 1, 0.5, 0.5), Usage(3, 5, 0.5, 0.5), Usage(3, None, 0.1, 1.0), None])
 def test_no_speed_is_made_up(usage: Usage | None) -> None:
-    assert Figures(CPU, HERE, usage=usage).tokens_per_second is None
+    assert Figures(CPU, HERE, Made(usage)).tokens_per_second is None
 
 
 @dataclass
@@ -129,9 +137,9 @@ def test_what_is_counted() -> None:
     metrics = Metrics(in_line=lambda: 3, answered=lambda: 4, sessions=lambda: 9)
     before = numbers(metrics)
     assert before['foundry_chat_answers_total{outcome="stopped"}'] == 0
-    metrics.ended("complete", Figures(CPU, HERE, waited=3, usage=FULL))
+    metrics.ended("complete", Figures(CPU, HERE, Made(FULL), waited=3))
     metrics.ended("failed", None)
-    metrics.ended("stopped", Figures(CPU, HERE, usage=Usage(first_token_seconds=0.1)))
+    metrics.ended("stopped", Figures(CPU, HERE, Made(Usage(first_token_seconds=0.1))))
     metrics.told("busy")
     now = numbers(metrics)
     for outcome, count in {"complete": 1, "at-the-limit": 0, "stopped": 1, "failed": 1}.items():

@@ -72,7 +72,10 @@ class Answer:
         try:
             stream = await self._server.client.chat.completions.create(
                 model=self._model,
-                messages=self._conversation,
+                messages=[],
+                # By this way they are sent as they are; by the other the client checks each part of each against its
+                # types, which costs half of a question's time as soon as there are twenty of them.
+                extra_body={"messages": list(self._conversation)},
                 temperature=self._settings.temperature,
                 max_tokens=self._settings.max_tokens,
                 stream=True,

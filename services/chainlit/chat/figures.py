@@ -25,6 +25,13 @@ class Usage(Protocol):
     def seconds(self) -> float | None: ...
 
 
+class Answer(Protocol):
+    """What is needed of an answer; its usage may be unknown until its end."""
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+
 @dataclass
 class Figures:
     """Of one answer."""
@@ -35,10 +42,15 @@ class Figures:
     root: str
     """The address of the server that made it."""
 
+    answer: Answer | None = None
+
     waited: float = 0.0
     """Seconds in the line."""
 
-    usage: Usage | None = None
+    @property
+    def usage(self) -> Usage | None:
+        """As far as it is known by now."""
+        return self.answer.usage if self.answer else None
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -62,9 +74,10 @@ class Figures:
             said.append(f"first token after {_short(self.usage.first_token_seconds)} s")
         if (rate := self.tokens_per_second) is not None:
             said.append(f"{_short(rate)} tokens/s")
-        tokens_in, tokens_out = (self.usage.prompt_tokens, self.usage.completion_tokens) if self.usage else (None, None)
-        if tokens_in is not None and tokens_out is not None:
-            said.append(f"{tokens_in} tokens in, {tokens_out} out")
+        counts = (self.usage.prompt_tokens, self.usage.completion_tokens) if self.usage else (None, None)
+        directions = [f"{count} {way}" for count, way in zip(counts, ("in", "out"), strict=True) if count is not None]
+        if directions:
+            said.append(f"tokens: {', '.join(directions)}")
         return " · ".join(said)
 
 
