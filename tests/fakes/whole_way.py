@@ -19,7 +19,7 @@ from docker.models.containers import Container
 
 from fakes import bombard
 from fakes.bombard import Answered, Shot
-from fakes.foundry import FakeFoundry, Received, _json
+from fakes.foundry import MODEL, FakeFoundry, Received, _json
 from fakes.relay_process import RelayProcess, free_port, running_relay
 from fakes.spare_stack import NO_LABELS, free_page_ports
 from stack.parts import state
@@ -46,6 +46,7 @@ class Witness(FakeFoundry):
     def __init__(self) -> None:
         super().__init__()
         self.strange: list[str] = []
+        self.loaded = [MODEL]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -76,6 +77,9 @@ class Witness(FakeFoundry):
         if received.target == "/v1/chat/completions" and not _is_object(received):
             error = {"message": "Failed to parse the request", "type": "invalid_request_error"}
             writer.write(_json({"error": error}, "400 Bad Request"))
+            return True
+        if received.target == "/models/loaded" and self.habit == "answers":
+            writer.write(_json(self.loaded))
             return True
         return await super()._answer(received, writer)
 

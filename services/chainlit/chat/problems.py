@@ -48,6 +48,7 @@ STACK_ERRORS = {
         "Foundry Local took the question but gives no answer.",
         f"It may be busy: try again in a moment. If it repeats, {PROBE} says what is wrong.",
     ),
+    "busy": Advice("The server has too much to do.", "Send your message again in a moment."),
     "relay-down": Advice(
         "The relay on the host, the way to Foundry Local, does not answer.",
         f"Start it with {UP}, then just send your message again.",
@@ -108,7 +109,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
                 "Set `API_KEY` to the one it wants. Foundry Local itself needs none: is this the server you mean?",
             )
         case openai.RateLimitError():
-            return Problem("busy", "The server has too much to do.", "Send your message again in a moment.")
+            return Problem("busy", STACK_ERRORS["busy"].what, STACK_ERRORS["busy"].fix)
         case openai.APIStatusError():
             return Problem(
                 "server-error",
