@@ -27,7 +27,7 @@ class Answer:
     seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
     asides: list[dict[str, Any]] = field(default_factory=list)
-    """Steps of kinds that are no part of the conversation, as they were first sent."""
+    """Steps of kinds that are no part of the conversation, each time that one was sent or updated."""
     order: list[str] = field(default_factory=list)
     """What happened, each kind of step once or more: sent, updated and taken away."""
 
@@ -160,5 +160,5 @@ async def user(url: str, headers: Mapping[str, str] | None = None) -> AsyncItera
             yield somebody
         finally:
             if page.connected:
-                await page.emit("clear_session")
+                await page.call("clear_session", timeout=CONNECT_SECONDS)
             await page.disconnect()

@@ -157,7 +157,9 @@ async def _converse(
             async with asyncio.timeout(LEAVE_SECONDS):
                 if page.connected:
                     await page.emit("stop") if not session.over.is_set() else None
-                    await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
+                    # Else Chainlit keeps it for the user to come back. Asked, not told: what is only sent may still lie
+                    # here when the connection ends.
+                    await page.call("clear_session", timeout=LEAVE_SECONDS)
                 await page.disconnect()
 
 
