@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-
-from chainlit.session import WebsocketSession
+from collections.abc import Callable
+from typing import Protocol
 
 from chat.line import Line
 
@@ -12,19 +12,25 @@ BACK_WITHIN_SECONDS = 30.0  # a page that has lost its connection, or is loaded 
 A_MOMENT_SECONDS = 0.5  # Chainlit may hear that the connection ended before it has read that the chat was closed
 
 
-def page_left(session: WebsocketSession, line: Line) -> None:
+class Session(Protocol):
+    """What is needed of Chainlit's session."""
+
+    current_task: asyncio.Task[object] | None
+    socket_id: str  # another one when the page is back
+    to_clear: bool
+
+
+def page_left(session: Session, line: Line) -> None:
     """The page's connection has ended. An answer that has begun is written to its end, for when the user comes back."""
     task, socket_id = session.current_task, session.socket_id
+    if task is None or not line.waits(task):
+        return
+    waiting = task
 
-    def leave_if_closed() -> None:
-        if session.to_clear and line.waits(task):
-            task.cancel()
+    def leave_if(gone: Callable[[], bool]) -> None:
+        if gone() and line.waits(waiting):
+            waiting.cancel()
 
-    def leave_if_not_back() -> None:
-        if session.socket_id == socket_id and line.waits(task):
-            task.cancel()
-
-    if task is not None and line.waits(task):
-        loop = asyncio.get_running_loop()
-        loop.call_later(A_MOMENT_SECONDS, leave_if_closed)
-        loop.call_later(BACK_WITHIN_SECONDS, leave_if_not_back)
+    loop = asyncio.get_running_loop()
+    loop.call_later(A_MOMENT_SECONDS, leave_if, lambda: session.to_clear)
+    loop.call_later(BACK_WITHIN_SECONDS, leave_if, lambda: session.socket_id == socket_id)
