@@ -13,7 +13,7 @@ import hashlib
 import sys
 from collections.abc import Iterator
 
-from fakes.foundry import SSE_HEADERS, Received, _choice, _chunk, _event, _usage
+from fakes.foundry import SSE_HEADERS, Received, _choice, _chunk, _event
 from fakes.model_server import ModelServer
 
 
@@ -52,7 +52,8 @@ class SteadyServer(ModelServer):
                 return False
             writer.write(_chunk(_event(_choice({"content": token}, None))))
             await writer.drain()
-        end = [_event(_choice({}, "length")), *_usage(received, tokens), b"data: [DONE]\n\n"]
+        usage = {"prompt_tokens": 1, "completion_tokens": tokens, "total_tokens": tokens + 1}
+        end = [_event(_choice({}, "length")), _event({"choices": [], "usage": usage}), b"data: [DONE]\n\n"]
         writer.write(b"".join(_chunk(event) for event in end) + b"0\r\n\r\n")
         await writer.drain()
         return True

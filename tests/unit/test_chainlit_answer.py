@@ -56,7 +56,9 @@ async def test_knows_what_it_took(server: ModelServer) -> None:
     answer = await answer_from(server.url)
     await read(answer)
     usage = answer.usage
-    assert (usage.prompt_tokens, usage.completion_tokens) == (6, 5)
+    assert usage is not None
+    assert (usage.prompt_tokens or 0) > 0
+    assert usage.completion_tokens == 5
     assert usage.first_token_seconds is not None
     assert usage.seconds is not None
     assert 0.1 <= usage.first_token_seconds <= usage.seconds - 4 * 0.05

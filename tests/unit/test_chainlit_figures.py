@@ -8,10 +8,19 @@ from typing import Any
 import pytest
 
 from chat import asides, conversation
-from chat.answer import Usage
 from chat.asides import FIGURES, Place
 from chat.figures import Figures
 from chat.metrics import Metrics
+
+
+@dataclass
+class Usage:
+    """What an answer took."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_token_seconds: float | None = None
+    seconds: float | None = None
 
 
 @dataclass
