@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     system_prompt: str
     hold_conversations: Annotated[int, Field(ge=0, le=64)]
     hold_tokens: Annotated[int, Field(ge=0)]
+    answers_at_once: Annotated[int, Field(ge=1)]
+    line_length: Annotated[int, Field(ge=0)]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
     gateway_cpus: Cpus

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
 import chainlit as cl
 
@@ -12,15 +13,27 @@ from chat.home import make_home
 
 make_home()
 
-from chat import again, conversation, held, model, server, settings  # noqa: E402
+from chat import again, asides, conversation, endpoints, held, model, server, settings  # noqa: E402
 from chat.answer import Answer  # noqa: E402
+from chat.figures import Figures  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
+from chat.leaving import page_left  # noqa: E402
+from chat.line import EVERYBODYS  # noqa: E402
 from chat.memory import Memory  # noqa: E402
-from chat.page import close_doors, follow_the_system  # noqa: E402
+from chat.metrics import Metrics  # noqa: E402
+from chat.page import answer_first, close_doors, follow_the_system, open_pages  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
 from chat.retries import patiently  # noqa: E402
+from chat.shared import Shared  # noqa: E402
 
+looks: Shared[str] = Shared()
+counted = Metrics(
+    in_line=lambda: EVERYBODYS.length,
+    answered=lambda: EVERYBODYS.answered,
+    sessions=open_pages,
+)
 close_doors()
+answer_first(endpoints.routes(counted))
 follow_the_system()
 
 log = logging.getLogger("chat")
@@ -35,6 +48,9 @@ LEFT_OUT = (
     "{questions} and what was answered.*"
 )
 
+
+PROBE = "probe"
+"""The name under which the probe and the monitor ask."""
 
 STARTERS = {
     "Ask for a fact": "What is the capital of Poland?",
@@ -68,6 +84,7 @@ async def let_go() -> None:
 
 @cl.on_chat_end
 async def leave() -> None:
+    page_left(cl.context.session, EVERYBODYS)
     if isinstance(memory := cl.user_session.get(MEMORY), Memory):
         await memory.end()
 
@@ -82,24 +99,30 @@ async def answer(question: cl.Message) -> None:
     # Stop cancels this task, also when Chainlit runs it for an edited question and forgets to note it.
     cl.context.session.current_task = asyncio.current_task()
     reply = cl.Message(content="")
+    figures: Figures | None = None
     await again.withdraw()
     try:
         knobs = again.as_wanted(settings.load())
         where, which = await _find_model(patient=True)
         reply.metadata = {conversation.ANSWER: which}
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
-        coming = Answer(where, which, told, knobs, _memory())
-        async with aclosing(coming.pieces()) as pieces:
-            async for piece in with_dollars(pieces):
-                await reply.stream_token(piece)
+        async with _turn(question, reply, knobs) as waited:
+            coming = Answer(where, which, told, knobs, _memory())
+            figures = Figures(which, where.root, coming, waited)
+            async with aclosing(coming.pieces()) as pieces:
+                async for piece in with_dollars(pieces):
+                    await reply.stream_token(piece)
     except asyncio.CancelledError:
-        await _keep(reply, STOPPED)
+        counted.ended("stopped", figures)
+        await _keep(reply, figures, STOPPED)
         raise
     except Exception as error:
-        await _keep(reply, BROKEN_OFF)
+        counted.ended("failed", figures)
+        await _keep(reply, figures, BROKEN_OFF)
         await _tell(error)
     else:
-        await _keep(reply)
+        counted.ended("at-the-limit" if coming.hit_the_limit else "complete", figures)
+        await _keep(reply, figures)
         coming.keep(reply.content)
         if coming.left_out:
             questions = "question" if coming.left_out == 1 else f"{coming.left_out} questions"
@@ -108,12 +131,24 @@ async def answer(question: cl.Message) -> None:
             await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
 
 
+@asynccontextmanager
+async def _turn(question: cl.Message, reply: cl.Message, knobs: settings.Settings) -> AsyncIterator[float]:
+    """A turn in the line; while it is waited for, the page says how many are before. Gives the seconds it took."""
+    place = asides.Place(reply, cl.context.emitter)
+    try:
+        async with EVERYBODYS.turn(place.show, knobs, is_check=question.author == PROBE) as waited:
+            await place.gone()
+            yield waited
+    finally:
+        await place.gone()
+
+
 async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
     """Ask again for each message: what was missing may be there now. Tells the user who answers when that is news."""
 
     async def look() -> tuple[server.Server, str]:
         where = await server.find(knobs)
-        return where, await model.which(where, knobs.model)
+        return where, await looks.look((where, knobs.model), lambda: model.which(where, knobs.model))
 
     told = cl.user_session.get("told")
     cl.user_session.set("told", None)
@@ -126,12 +161,14 @@ async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
     return where, which
 
 
-async def _keep(reply: cl.Message, mark: str = "") -> None:
+async def _keep(reply: cl.Message, figures: Figures | None, mark: str = "") -> None:
     """Make what came of an answer part of the conversation, for the user and for the model."""
-    if reply.content:
+    if reply.content and figures:
         await reply.stream_token(mark)
         again.offer(reply)
+        reply.metadata = {**(reply.metadata or {}), asides.FIGURES: figures.markdown}
         await reply.send()
+        await asides.show_figures(reply, cl.context.emitter)
 
 
 def _memory() -> Memory:
@@ -147,4 +184,5 @@ async def _tell(error: Exception) -> None:
         log.error("This should not happen", exc_info=error)
         error = unexpected(error)
     log.warning("%s: %s", error.cause, error.what)
+    counted.told(error.cause)
     await cl.ErrorMessage(content=error.markdown).send()

@@ -13,7 +13,7 @@ import json
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -78,6 +78,8 @@ class FakeFoundry:
         self.port = port
         self.host = host
         self.tokens = list(tokens)
+        self.answer_to: Callable[[Any], Sequence[str]] | None = None
+        """Makes the answer of the request's body; None: it is `tokens`, whatever is asked."""
         self.habit: Habit = "answers"
         self.gated = False
         self.cut_after = 2
@@ -247,15 +249,15 @@ class FakeFoundry:
         if self.habit == "error-event":
             return [_event({"error": {"message": "prompt too long", "type": "invalid_request_error"}})]
         deltas: list[dict[str, Any]] = [{"content": "", "role": "assistant"}]
-        deltas += [{"content": token} for token in self.tokens]
+        tokens = self.tokens if self.answer_to is None else self.answer_to(received.json)
+        deltas += [{"content": token} for token in tokens]
         events = [_event(_choice(delta, None)) for delta in deltas] + [_event(_choice({}, "stop"))]
         if (received.json.get("stream_options") or {}).get("include_usage"):
-            events.append(_event({"choices": [], "usage": self._usage}))
+            events.append(_event({"choices": [], "usage": self._usage(len(tokens))}))
         return [*events, b"data: [DONE]\n\n"]
 
-    @property
-    def _usage(self) -> dict[str, Any]:
-        prompt, answer = self._prompt_tokens, len(self.tokens)
+    def _usage(self, answer: int) -> dict[str, Any]:
+        prompt = self._prompt_tokens
         return {
             "completion_tokens": answer,
             "completion_tokens_details": {"reasoning_tokens": 0},

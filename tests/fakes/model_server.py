@@ -106,5 +106,5 @@ class ModelServer(FakeFoundry):
         elif self.finish_reason:
             yield _event(_choice({}, self.finish_reason))
             if self.reports_usage and (received.json.get("stream_options") or {}).get("include_usage"):
-                yield _event({"choices": [], "usage": self._usage})
+                yield _event({"choices": [], "usage": self._usage(len(self.tokens))})
             yield b"data: [DONE]\n\n"

@@ -51,6 +51,19 @@ async def test_streams_and_asks_as_set(server: ModelServer) -> None:
     assert (asked["model"], asked["temperature"], asked["max_tokens"]) == (MODEL, 0, 77)
 
 
+async def test_knows_what_it_took(server: ModelServer) -> None:
+    server.seconds_a_chunk = 0.05
+    answer = await answer_from(server.url)
+    await read(answer)
+    usage = answer.usage
+    assert usage is not None
+    assert (usage.prompt_tokens or 0) > 0
+    assert usage.completion_tokens == 5
+    assert usage.first_token_seconds is not None
+    assert usage.seconds is not None
+    assert 0.1 <= usage.first_token_seconds <= usage.seconds - 4 * 0.05
+
+
 async def test_knows_when_max_tokens_cut_it(server: ModelServer) -> None:
     server.finish_reason = "length"
     answer = await answer_from(server.url)

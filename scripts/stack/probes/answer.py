@@ -13,7 +13,7 @@ from stack.probes.chat import Conversation, judge
 from stack.probes.crowd import Asking
 from stack.probes.report import Outcome, Status, degraded, failed, ok
 from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC, Page, Surroundings
-from stack.probes.upstream import Answer, OnText, first_token, some_token
+from stack.probes.upstream import Answer, first_token, some_token
 from stack.tools.text import one_line
 
 HEALTH_SECONDS = 5.0
@@ -26,12 +26,12 @@ class FrontEnd:
     """A page that can be talked with.
 
     Args:
-        converse: asks it one short question, and says when the first text comes.
+        converse: asks it one short question, and says how far it has come.
     """
 
     service: str
     page: Page
-    converse: Callable[[OnText], Awaitable[Conversation | Outcome]]
+    converse: Callable[[Asking], Awaitable[Conversation | Outcome]]
 
 
 async def chat_answers(around: Surroundings) -> Outcome:
@@ -44,7 +44,12 @@ async def chat_answers(around: Surroundings) -> Outcome:
         FrontEnd(
             CHAINLIT,
             page,
-            lambda on_text: chat.converse(page.url, headers=page.headers, enough=enough, on_text=on_text),
+            lambda asking: chat.converse(
+                page.url,
+                headers=page.headers,
+                enough=enough,
+                asking=asking,
+            ),
         ),
     )
 
@@ -53,13 +58,13 @@ async def open_webui_answers(around: Surroundings) -> Outcome:
     """One short question to Open WebUI, by an account that it has for that, in a chat that is deleted again."""
     page = around.page(OPEN_WEBUI)
 
-    async def converse(on_text: OnText) -> Conversation | Outcome:
+    async def converse(asking: Asking) -> Conversation | Outcome:
         async with page.client() as http:
             chosen = await _user_and_model(around, http)
             if isinstance(chosen, Outcome):
                 return chosen
             user, model = chosen
-            return await open_webui.converse(user, model, max_tokens=around.tokens, on_text=on_text)
+            return await open_webui.converse(user, model, max_tokens=around.tokens, asking=asking)
 
     outcome = await _answers(around, FrontEnd(OPEN_WEBUI, page, converse))
     return replace(outcome, fix=causes.CONTEXT_IN_OPEN_WEBUI) if outcome.cause == "context-too-long" else outcome
@@ -160,7 +165,7 @@ async def _once(around: Surroundings, front_end: FrontEnd) -> Outcome:
 
 async def _talk(around: Surroundings, front_end: FrontEnd, asking: Asking) -> Outcome:
     try:
-        seen = await front_end.converse(asking.text_came)
+        seen = await front_end.converse(asking)
     except (SocketIOError, httpx.HTTPError, TimeoutError) as refused:
         asked = one_line(f"asked a question: {type(refused).__name__}: {refused}", 160)
         return await _why_no_question_is_taken(around, front_end.service, asked)
@@ -168,6 +173,9 @@ async def _talk(around: Surroundings, front_end: FrontEnd, asking: Asking) -> Ou
         return seen
     if seen.timed_out and seen.text and await asking.others_were_served():
         said = f"{seen.pieces} pieces of text, and no end within {seen.seconds:.0f} s"
+        return degraded("busy", f"{said}, while others got text of theirs")
+    if seen.timed_out and seen.before is not None and await asking.others_were_served():
+        said = f"after {seen.seconds:.0f} s in the chat's line {seen.before} are still before us"
         return degraded("busy", f"{said}, while others got text of theirs")
     outcome = judge(seen)
     if outcome is None:

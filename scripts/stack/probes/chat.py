@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,9 +17,9 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from stack.probes.causes import CATALOGUE
-from stack.probes.crowd import came
+from stack.probes.crowd import Asking, came
 from stack.probes.refusals import meaning
-from stack.probes.report import Outcome, Speed, failed
+from stack.probes.report import Outcome, Speed, degraded, failed
 from stack.tools.text import one_line
 
 QUESTION = "Say only: OK"
@@ -28,6 +28,7 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 90.0
 LEAVE_SECONDS = 3.0
 
+PLACE = "place_message"  # what the app sends those who stand in its line, with `before` in its metadata
 CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
 
 Message = Mapping[str, Any]
@@ -48,12 +49,19 @@ class Conversation:
     ended: bool = False  # the app said that it is done
     stopped: bool = False  # by us, after enough text
     lost: str | None = None  # why the connection ended before the answer did
-    on_text: Callable[[], None] | None = None  # called when the first text comes
+    before: int | None = None  # who stand before us in the chat's line; None: we don't stand in it
+    asking: Asking | None = None  # is told how far it has come
 
     @property
     def timed_out(self) -> bool:
         """We left, because the answer did not come to its end."""
         return not self.ended and self.lost is None and self.error is None
+
+    def stand(self, before: int | None) -> None:
+        """The app says where in its line we are; None: not in it any more."""
+        self.before = before
+        if self.asking:
+            self.asking.stands_in_line(before is not None)
 
     def take(self, text: str, seconds: float) -> None:
         """Text came, so long after the question."""
@@ -61,8 +69,8 @@ class Conversation:
             return
         if self.first_text_seconds is None:
             self.first_text_seconds = seconds
-            if self.on_text:
-                self.on_text()
+            if self.asking:
+                self.asking.text_came()
         self.last_text_seconds = seconds
         self.text += text
         self.pieces += 1
@@ -83,7 +91,7 @@ async def converse(
     *,
     headers: Mapping[str, str] | None = None,
     enough: int = ENOUGH,
-    on_text: Callable[[], None] | None = None,
+    asking: Asking | None = None,
 ) -> Conversation:
     """Open a session, ask one question, read the answer to its end and leave.
 
@@ -91,14 +99,14 @@ async def converse(
         url: address of the page.
         headers: to be sent besides, such as ``Host`` where the address is not the one that a browser would know.
         enough: after so many pieces of text the answer is stopped, as a user would stop it.
-        on_text: called when the first text comes.
+        asking: is told when the first text comes, and when the question stands in the chat's line.
 
     Raises:
         SocketIOError: the front end did not take the connection.
         TimeoutError: it took the connection and then said nothing.
     """
     session = _Session(question, enough)
-    session.seen.on_text = on_text
+    session.seen.asking = asking
     async with socket() as page:
         page.on("*", session.on_event)
         page.on("disconnect", session.on_disconnect)
@@ -149,13 +157,17 @@ async def _converse(
             async with asyncio.timeout(LEAVE_SECONDS):
                 if page.connected:
                     await page.emit("stop") if not session.over.is_set() else None
-                    await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
+                    # Else Chainlit keeps it for the user to come back. Asked, not told: what is only sent may still lie
+                    # here when the connection ends.
+                    await page.call("clear_session", timeout=LEAVE_SECONDS)
                 await page.disconnect()
 
 
 def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
     """What the conversation shows; None when the front end only passed on that something behind it is wrong."""
     quoted = repr(one_line(seen.text, 60))
+    if seen.error_code == "busy":
+        return degraded("busy", seen.error or "the chat says that it has too much to do")
     if seen.error_code in CATALOGUE and seen.error_code != "unknown":
         return failed(seen.error_code, seen.error or "the chat reports an error")
     if seen.error:
@@ -190,6 +202,7 @@ class _Session:
         self._thread_id = str(uuid.uuid4())
         self._runs: set[str] = {self.message_id}  # our message, and what the app started because of it
         self._answers: set[str] = set()
+        self._place: str | None = None
         self._asked = time.monotonic()
 
     def elapsed(self) -> float:
@@ -223,6 +236,8 @@ class _Session:
             self.ready.set()
         elif event == "stream_token" and data.get("id") in self._answers:
             self._text(str(data.get("token") or ""))
+        elif event == "delete_message" and data.get("id") == self._place:
+            self.seen.stand(None)
         elif event in ("new_message", "stream_start", "update_message") and data.get("parentId") in self._runs:
             self._message(event, data)
 
@@ -232,7 +247,10 @@ class _Session:
             if event == "update_message" and message.get("end"):
                 self._end()
             return
-        if message.get("isError"):
+        if message.get("type") == PLACE:
+            self._place = str(message["id"])
+            self.seen.stand(int((message.get("metadata") or {}).get("before", 0)))
+        elif message.get("isError"):
             said = str(message.get("output"))
             self.seen.error = one_line(said, 300)
             code = CODE_AT_THE_END.search(said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ import httpx
 import socketio
 
 from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SECONDS, QUESTION, Conversation, socket
+from stack.probes.crowd import Asking
 from stack.tools.text import one_line
 
 REQUEST_SECONDS = 10.0
@@ -151,14 +152,14 @@ async def converse(  # noqa: PLR0913
     *,
     keep: bool = False,
     max_tokens: int | None = None,
-    on_text: Callable[[], None] | None = None,
+    asking: Asking | None = None,
 ) -> Conversation:
     """Ask one question in a new chat, read the answer to its end, and delete the chat.
 
     Args:
         keep: leave the chat where it is.
         max_tokens: the longest answer, as a user may set it on the page; None: as the page has it.
-        on_text: called when the first text comes.
+        asking: is told when the first text comes.
 
     Raises:
         SocketIOError: the front end did not take the connection.
@@ -166,7 +167,7 @@ async def converse(  # noqa: PLR0913
         httpx.HTTPError: it did not take the question.
     """
     session = _Session(model, question, max_tokens)
-    session.seen.on_text = on_text
+    session.seen.asking = asking
     async with socket() as page:
         page.on("events", session.on_events)
         page.on("disconnect", session.on_disconnect)

@@ -20,19 +20,19 @@ SHOWN_EVERY_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Usage:
-    """What an answer took.
+    """What an answer took; None where it is not known (yet).
 
     Attributes:
-        prompt_tokens: of the conversation, as the server counts them; None where it does not say.
+        prompt_tokens: of the conversation, as the server counts them.
         completion_tokens: of the answer; where the server does not say, the pieces that came, which are tokens mostly.
         first_token_seconds: from the question to the first token; None: none came.
         seconds: from the question to the end.
     """
 
-    prompt_tokens: int | None
-    completion_tokens: int
-    first_token_seconds: float | None
-    seconds: float
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_token_seconds: float | None = None
+    seconds: float | None = None
 
 
 class Answer:
@@ -62,7 +62,7 @@ class Answer:
         self._ending = Ending()
         self.hit_the_limit = False
         self.left_out = 0
-        self.usage: Usage | None = None
+        self.usage = Usage()
 
     async def pieces(self) -> AsyncGenerator[str]:
         """Yield the text as it comes. Closing the generator closes the connection, and with it ends the model's work.
@@ -92,9 +92,9 @@ class Answer:
         """The answer stands in the chat as ``text``, and the chat goes on from there."""
         self._memory.place.keep(text)
         usage = self.usage
-        if usage and usage.prompt_tokens:
+        if usage.prompt_tokens:
             self._memory.window.count(
-                self._told, self._target.model, usage.prompt_tokens, usage.completion_tokens, text
+                self._told, self._target.model, usage.prompt_tokens, usage.completion_tokens or 0, text
             )
 
     async def _tokens(self) -> AsyncGenerator[str]:

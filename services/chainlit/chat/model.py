@@ -93,14 +93,25 @@ def choose(wanted: str, loaded: Sequence[str], known: Sequence[str]) -> str:
     return max(running, key=_version)
 
 
+def without_variant(model: str) -> str:
+    """The id without device and version."""
+    return VARIANT.sub("", model)
+
+
+def device_of(model: str) -> str | None:
+    """CPU, GPU or NPU, where the id says so."""
+    found = VARIANT.search(model)
+    return found[2].upper() if found and found[2] else None
+
+
 def _begins_with(model: str, wanted: str) -> bool:
     model, wanted = model.lower(), wanted.lower()
     return model == wanted or model.startswith((f"{wanted}-", f"{wanted}:"))
 
 
 def _name(model: str) -> str:
-    """The id without device and version: what an alias is compared with."""
-    return VARIANT.sub("", model.lower())
+    """What an alias is compared with."""
+    return without_variant(model.lower())
 
 
 def _version(model: str) -> int:

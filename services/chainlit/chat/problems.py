@@ -56,6 +56,7 @@ STACK_ERRORS = {
         "Foundry Local took the question but gives no answer.",
         f"It may be busy: try again in a moment. If it repeats, {PROBE} says what is wrong.",
     ),
+    "busy": Advice("The server has too much to do.", "Send your message again in a moment."),
     "relay-down": Advice(
         "The relay on the host, the way to Foundry Local, does not answer.",
         f"Start it with {UP}, then just send your message again.",
@@ -91,11 +92,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
     """
     match error:
         case openai.APITimeoutError():
-            return Problem(
-                "foundry-hangs",
-                f"`{root}` is there but gives no answer.",
-                STACK_ERRORS["foundry-hangs"].fix,
-            )
+            return silent(root)
         case openai.APIConnectionError():
             return unreachable(root)
         case openai.APIError() if error.code in STACK_ERRORS:
@@ -120,7 +117,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
                 "Set `API_KEY` to the one it wants. Foundry Local itself needs none: is this the server you mean?",
             )
         case openai.RateLimitError():
-            return Problem("busy", "The server has too much to do.", "Send your message again in a moment.")
+            return Problem("busy", STACK_ERRORS["busy"].what, STACK_ERRORS["busy"].fix)
         case openai.APIStatusError():
             return Problem(
                 "server-error",
@@ -131,6 +128,11 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return _broke_off(error.message)
         case _:
             return unexpected(error)
+
+
+def silent(root: str) -> Problem:
+    """It takes the connection, and then there comes nothing."""
+    return Problem("foundry-hangs", f"`{root}` is there but gives no answer.", STACK_ERRORS["foundry-hangs"].fix)
 
 
 def unreachable(root: str) -> Problem:
@@ -172,6 +174,15 @@ def unreadable(root: str) -> Problem:
         "unknown",
         f"What the server at `{root}` sends can't be read as an answer.",
         f"Send your message again; if it repeats, {PROBE} says what is wrong.",
+    )
+
+
+def too_many(before: int) -> Problem:
+    """The line is full."""
+    return Problem(
+        "busy",
+        f"Too many are asking: {before} are being answered or waiting before you, and more can't wait.",
+        "Send your message again in a moment. (`LINE_LENGTH` in `.env` sets how many may wait.)",
     )
 
 

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     held_records: Path = Path.home() / ".cache" / "foundry-stack-chat" / "held-records.json"
     """Where this app notes what is held, so that nothing stays behind if it crashes."""
 
+    answers_at_once: Annotated[int, Field(ge=1)] = 4
+    """How many answers are made at the same time; who asks besides waits in the line. See `chat.line`."""
+
+    line_length: Annotated[int, Field(ge=0)] = 20
+    """How many may wait."""
+
 
 @lru_cache(maxsize=1)
 def load() -> Settings:
