@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import Any
 
 import chainlit as cl
 
@@ -12,7 +13,7 @@ from chat.home import make_home
 
 make_home()
 
-from chat import conversation, model, server, settings  # noqa: E402
+from chat import conversation, model, personas, preferences, server, uploads  # noqa: E402
 from chat.answer import Answer  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
 from chat.page import close_doors, follow_the_system  # noqa: E402
@@ -20,32 +21,46 @@ from chat.problems import Problem, unexpected  # noqa: E402
 
 close_doors()
 follow_the_system()
+uploads.accept_files()
 
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
 
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"
-AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens (`MAX_TOKENS`). Say “go on” for more.*"
+AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens, see the chat's settings. Say “go on” for more.*"
 
 
-STARTERS = {
-    "Ask for a fact": "What is the capital of Poland?",
-    "Have something explained": "What is a language model? Explain it in three sentences.",
-    "Have some code written": "Write a Python function that says whether a word is a palindrome.",
-}
-
-
-@cl.set_starters
-async def starters(_user: cl.User | None) -> list[cl.Starter]:
-    return [cl.Starter(label=label, message=message) for label, message in STARTERS.items()]
+@cl.set_chat_profiles
+async def profiles(_user: cl.User | None) -> list[cl.ChatProfile]:
+    with suppress(Problem):  # the chat itself says it, here nobody would see it
+        return [
+            cl.ChatProfile(
+                name=persona.name,
+                markdown_description=persona.description,
+                default=number == 0,
+                starters=[cl.Starter(label=starter.label, message=starter.message) for starter in persona.starters],
+            )
+            for number, persona in enumerate(personas.load())
+        ]
+    return []
 
 
 @cl.on_chat_start
 async def say_who_answers() -> None:
     try:
-        await _find_model()
+        where, _ = await _find_model()
+        await preferences.offer(where)
     except Exception as error:  # here every error becomes words
+        await _tell(error)
+
+
+@cl.on_settings_update
+async def set_up(sent: dict[str, Any]) -> None:
+    try:
+        await preferences.choose(sent)
+        await _find_model()
+    except Exception as error:
         await _tell(error)
 
 
@@ -55,8 +70,12 @@ async def answer(question: cl.Message) -> None:
     cl.context.session.current_task = asyncio.current_task()
     reply = cl.Message(content="")
     try:
-        knobs = settings.load()
+        knobs = preferences.knobs()
         where, which = await _find_model()
+        if unreadable := await uploads.take_in(question, where, which, knobs):
+            for problem in unreadable:
+                await _tell(problem)
+            return
         reply.metadata = {conversation.ANSWER: which}
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
         coming = Answer(where, which, told, knobs)
@@ -73,13 +92,14 @@ async def answer(question: cl.Message) -> None:
         await _keep(reply)
         if coming.hit_the_limit:
             await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
+        preferences.keep_up(where)
 
 
 async def _find_model() -> tuple[server.Server, str]:
     """Ask again for each message: what was missing may be there now. Tells the user who answers when that is news."""
     told = cl.user_session.get("told")
     cl.user_session.set("told", None)
-    knobs = settings.load()
+    knobs = preferences.knobs()
     where = await server.find(knobs)
     which = await model.which(where, knobs.model)
     if told != (where.root, which):

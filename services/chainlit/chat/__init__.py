@@ -1,1 +1,1 @@
-"""What the chat app is made of. Only `page` and `home` know Chainlit."""
+"""What the chat app is made of. Only `home`, `page`, `preferences` and `uploads` know Chainlit."""

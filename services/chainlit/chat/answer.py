@@ -61,6 +61,7 @@ class Answer:
                 model=self._model,
                 messages=self._conversation,
                 temperature=self._settings.temperature,
+                top_p=self._settings.top_p,
                 max_tokens=self._settings.max_tokens,
                 stream=True,
             )

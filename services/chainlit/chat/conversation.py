@@ -10,6 +10,9 @@ from openai.types.chat import ChatCompletionMessageParam
 ANSWER = "answered-by"
 """The key in a message's metadata that tells the model's answers from the app's own words; holds the model's id."""
 
+ATTACHED = "attached-text"
+"""The key in a question's metadata that holds the text of its files."""
+
 
 class Message(Protocol):
     """What is needed of a Chainlit message."""
@@ -31,7 +34,8 @@ def for_model(messages: Iterable[Message], system_prompt: str | None = None) -> 
     question: ChatCompletionMessageParam | None = None
     for message in messages:
         if message.type == "user_message":
-            question = {"role": "user", "content": message.content}
+            attached = (message.metadata or {}).get(ATTACHED)
+            question = {"role": "user", "content": f"{attached}\n\n{message.content}" if attached else message.content}
         elif question and message.content and ANSWER in (message.metadata or {}):
             told += [question, {"role": "assistant", "content": message.content}]
             question = None

@@ -10,6 +10,7 @@ import openai
 
 UP = "`python3 scripts/up.py`"
 PROBE = "`python3 scripts/probe.py`"
+LOAD = "python3 scripts/foundry.py load"
 
 
 class Problem(Exception):  # noqa: N818  (a page full of these reads better without Error)
@@ -99,7 +100,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return Problem(
                 "model-not-loaded",
                 f"The model `{model}` is not loaded any more.",
-                f"Load it with {UP}, then just send your message again.",
+                f"Load it with `{LOAD} {model}`, then just send your message again.",
             )
         case openai.NotFoundError() if model:
             return Problem(
