@@ -120,5 +120,5 @@ async def _tell(error: Exception) -> None:
     if not isinstance(error, Problem):
         log.error("This should not happen", exc_info=error)
         error = unexpected(error)
-    log.warning("%s: %s", error.cause, error.what)
+    log.warning("%s: %s", error.cause, "(quotes the user)" if error.private else error.what)
     await cl.ErrorMessage(content=error.markdown).send()

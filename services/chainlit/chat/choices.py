@@ -82,4 +82,5 @@ def _refused(name: str, value: object, must_be: str) -> Problem:
         "bad-choice",
         f"{LABELS[name]} must be {must_be}; `{shown}` can't be used.",
         "Nothing was changed. Open the settings again and correct it.",
+        private=True,
     )

@@ -153,8 +153,8 @@ def _others(models: Models) -> str | None:
     names = ", ".join(models.others[:LISTED])
     more = f" and {len(models.others) - LISTED} more" if len(models.others) > LISTED else ""
     return (
-        f"Known, but not loaded: {names}{more}. Load one on this machine with: {LOAD} {models.others[0]} "
-        "It is offered here after your next message."
+        f"Known, but not loaded: {names}{more}. A command on this machine loads one, and your next message brings it "
+        f"into this list: {LOAD} {models.others[0]}"
     )
 
 

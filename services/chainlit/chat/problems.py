@@ -20,10 +20,12 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
         cause: short stable kebab-case code; the same codes as the gateway, the relay and the probe use.
         what: what is wrong, in the user's words (Markdown).
         fix: the next step, preferably a command.
+        private: ``what`` quotes the user, and so is not for the log.
     """
 
-    def __init__(self, cause: str, what: str, fix: str) -> None:
+    def __init__(self, cause: str, what: str, fix: str, *, private: bool = False) -> None:
         super().__init__(what)
+        self.private = private
         self.cause = cause
         self.what = what
         self.fix = fix

@@ -70,7 +70,8 @@ async def _read(file: File, limit: int) -> Contents | Problem:
     try:
         return await reader.read(file.path, file.name, limit)
     except Unreadable as unreadable:
-        return Problem("file-unreadable", f"`{file.shown}` can't be read: {unreadable.why}.", unreadable.fix)
+        what = f"`{file.shown}` can't be read: {unreadable.why}."
+        return Problem("file-unreadable", what, unreadable.fix, private=True)
 
 
 def _framed(file: File, text: str, *, cut: bool) -> str:

@@ -25,9 +25,9 @@ def main() -> None:
     try:
         answer = asdict(read(Path(path).read_bytes(), ending, int(limit)))
     except Unreadable as problem:
-        answer = {"why": problem.why, "fix": problem.fix}
+        answer = vars(problem)
     except MemoryError:
-        answer = {"why": (problem := heavy("too much memory")).why, "fix": problem.fix}
+        answer = vars(heavy("too much memory"))
     sys.stdout.write(json.dumps(answer))
 
 
