@@ -63,6 +63,12 @@ class ModelServer(FakeFoundry):
         await writer.drain()
         return True
 
+    async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        loaded = self.models if self.loaded is None else self.loaded
+        if received.json.get("stream") and received.json.get("model") in loaded:
+            return await self._stream(received, writer)
+        return await super()._chat(received, writer)
+
     def _events(self, received: Received) -> Iterator[bytes]:  # type: ignore[override]
         tokens = chain(self.tokens, repeat(" on") if self.endless else ())
         yield _event(_choice({"content": "", "role": "assistant"}, None))

@@ -59,7 +59,7 @@ async def offered(server: Server) -> Models:
     with _understood(server.root):
         loaded = await _loaded(client, server.root)
         asked_at, known = _catalogs.get(server.root, (0.0, ()))
-        if not known or monotonic() - asked_at > KNOWN_FOR_SECONDS:
+        if not known or not set(loaded or ()) <= set(known) or monotonic() - asked_at > KNOWN_FOR_SECONDS:
             known = tuple(await _known(client))
             _catalogs[server.root] = monotonic(), known
     ready = known if loaded is None else loaded

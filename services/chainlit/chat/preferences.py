@@ -88,8 +88,12 @@ def _shown() -> Models:
 
 async def _ask_whether_it_works(knobs: Settings) -> None:
     server = await find(knobs)
-    context = await limit_of(server, await model.which(server, knobs.model))
-    choices.check_room(knobs.max_tokens, context)
+    try:
+        which = await model.which(server, knobs.model)
+    except Problem as not_there:
+        not_there.private = True  # what is chosen can be anything
+        raise
+    choices.check_room(knobs.max_tokens, await limit_of(server, which))
 
 
 def _base() -> Settings:
