@@ -14,12 +14,14 @@ import pytest
 from chat.context import tokens_in
 from chat.files import budget, reader, worker
 from chat.files.attach import File, attach
-from chat.files.contents import read
+from chat.files.contents import clean, read
 from chat.files.kinds import ACCEPT
 from chat.files.outcome import Contents, Unreadable
+from chat.problems import Problem
 from fakes import documents
 
 PLENTY = 100_000
+SOON = 5  # seconds; what is given up would take longer
 POLISH = "Wczoraj wieczorem poszliśmy do kina. Był dość długi film, ale nikt się nie nudził.\nŹródło: gazeta.\n"
 FRENCH = "Nous étions très fatigués, mais la fête a duré jusqu'au matin. Où êtes-vous allés après le dîner?\n"
 RUSSIAN = "Привет, как дела? Это простой текст, в нём нет ничего особенного.\n"
@@ -112,6 +114,7 @@ CASES: dict[str, tuple[bytes, str, str]] = {
     "a picture": (b"\x89PNG\r\n\x1a\n" + noise(3000), "txt", "it is no text"),
     "noise": (noise(3000), "csv", "it is no text"),
     "a program": (b"\x7fELF\x02\x01\x01" + bytes(100) + noise(3000), "py", "it is no text"),
+    "signs that nobody types": (b"\1\2\3\4Hello.", "txt", "it is no text"),
     "no pdf": (b"Hello.", "pdf", DAMAGED),
     "no docx": (b"Hello.", "docx", DAMAGED),
     "half a pdf": (documents.pdf(["Hello."])[:200], "pdf", DAMAGED),
@@ -191,22 +194,46 @@ async def test_the_reader_s_process_says_why_not(put: Put) -> None:
 
 
 async def test_a_file_that_takes_for_ever_is_given_up(put: Put) -> None:
-    file = put("slow.pdf", documents.slow_pdf(200_000))
-    with pytest.raises(Unreadable, match="takes too long"):
-        await reader.read(file.path, file.name, PLENTY, seconds=0.3)
-    assert children() == []
+    file = put("slow.pdf", documents.slow_pdf(300_000))
+    async with asyncio.timeout(SOON):
+        with pytest.raises(Unreadable, match="takes too long"):
+            await reader.read(file.path, file.name, PLENTY, seconds=0.3)
+    assert readers() == []
 
 
 async def test_who_stops_does_not_leave_the_reader_behind(put: Put) -> None:
-    file = put("slow.pdf", documents.slow_pdf(200_000))
+    file = put("slow.pdf", documents.slow_pdf(300_000))
     reading = asyncio.create_task(reader.read(file.path, file.name, PLENTY))
-    async with asyncio.timeout(10):
-        while not children():
-            await asyncio.sleep(0.01)
+    await a_reader()
     reading.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await reading
-    assert children() == []
+    async with asyncio.timeout(SOON):
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert readers() == []
+
+
+async def test_the_reader_knows_no_secret(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEY", "KESTREL")
+    file = put("slow.pdf", documents.slow_pdf(300_000))
+    reading = asyncio.create_task(reader.read(file.path, file.name, PLENTY))
+    surroundings = Path(f"/proc/{await a_reader()}/environ").read_bytes()
+    reading.cancel()
+    assert b"PATH=" in surroundings
+    assert b"KESTREL" not in surroundings
+
+
+async def test_no_more_read_at_once_than_there_is_memory_for(put: Put) -> None:
+    file = put("slow.pdf", documents.slow_pdf(300_000))
+    reading = [asyncio.create_task(reader.read(file.path, file.name, PLENTY)) for _ in range(reader.AT_ONCE + 2)]
+    await a_reader()
+    most = 0
+    for _ in range(30):
+        most = max(most, len(readers()))
+        await asyncio.sleep(0.01)
+    for each in reading:
+        each.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+    assert most == reader.AT_ONCE
 
 
 async def test_a_file_that_takes_all_the_memory_is_given_up(put: Put) -> None:
@@ -216,28 +243,18 @@ async def test_a_file_that_takes_all_the_memory_is_given_up(put: Put) -> None:
         await reader.read(file.path, file.name, PLENTY)
 
 
-async def test_the_reader_knows_no_secret(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its environment holds what a program needs to start."""
-    monkeypatch.setenv("API_KEY", "KESTREL")
-    seen: list[bytes] = []
-    real = asyncio.create_subprocess_exec
-
-    async def watched(*argv: str, **how: object) -> asyncio.subprocess.Process:
-        process = await real(*argv, **how)  # type: ignore[arg-type]
-        seen.append(str(how["env"]).encode())
-        return process
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", watched)
-    await reader.read(put("a.txt", b"Hello.").path, "a.txt", PLENTY)
-    assert len(seen) == 1
-    assert b"KESTREL" not in seen[0]
-
-
-def children() -> list[str]:
+def readers() -> list[int]:
     """Processes of this test's own that read a file."""
     mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
-    lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in mine]
-    return [line.decode() for line in lines if worker.__name__.encode() in line]
+    return [int(pid) for pid in mine if worker.__name__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def a_reader() -> int:
+    """One of them, as soon as there is one."""
+    async with asyncio.timeout(SOON):
+        while not (found := readers()):
+            await asyncio.sleep(0.01)
+    return found[0]
 
 
 async def test_a_fact_is_in_the_text_and_the_note_names_the_file(put: Put) -> None:
@@ -270,8 +287,6 @@ async def test_one_bad_file_does_not_take_the_good_one_with_it(put: Put) -> None
 
 
 async def test_without_room_nothing_is_read(put: Put) -> None:
-    from chat.problems import Problem  # noqa: PLC0415
-
     with pytest.raises(Problem) as problem:
         await attach([put("a.txt", b"a"), put("b.txt", b"b")], 2 * budget.FEWEST - 1)
     assert problem.value.cause == "context-too-long"
@@ -306,6 +321,15 @@ def test_a_cut_ends_with_a_word() -> None:
     kept = budget.cut("one two three four five six seven eight nine ten eleven twelve", 15)
     assert tokens_in(kept) <= 15
     assert kept == "one two three four five six seven eight nine"
+
+
+def test_a_cut_where_no_word_ends_is_made_all_the_same() -> None:
+    assert set(kept := budget.cut("x" * 3000, 100)) == {"x"}
+    assert 90 <= tokens_in(kept) <= 100
+
+
+def test_half_a_letter_is_not_passed_on() -> None:
+    assert clean("a\ud800b") == "a?b"
 
 
 def test_every_ending_can_be_chosen_on_the_page() -> None:

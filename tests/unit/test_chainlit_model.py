@@ -123,8 +123,8 @@ async def test_sees_at_once_what_is_loaded_and_asks_for_the_catalog_once(server:
     server.loaded = [SMOL, PHI]
     assert await offered(where) == Models((SMOL, PHI), ())
     assert [request.target for request in server.requests].count("/v1/models") == 1
-    server.models, server.loaded = [PHI, SMOL, BIG], [SMOL, BIG]
-    assert await offered(where) == Models((SMOL, BIG), (PHI,)), "what it had heard is out of date"
+    server.models, server.loaded = [PHI, SMOL, BIG, REASONING], [SMOL, BIG]
+    assert await offered(where) == Models((SMOL, BIG), (PHI, REASONING)), "what it had heard is out of date"
 
 
 async def test_all_models_of_another_kind_of_server_are_offered(server: ModelServer) -> None:
