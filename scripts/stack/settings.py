@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu", "npu"]
     catalog_url: str
     temperature: Annotated[float, Field(ge=0, le=2)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
     max_tokens: Annotated[int, Field(ge=1)]
     system_prompt: str
     hold_conversations: Annotated[int, Field(ge=0, le=64)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any
 
 import chainlit as cl
 
@@ -13,7 +14,19 @@ from chat.home import make_home
 
 make_home()
 
-from chat import again, asides, conversation, endpoints, held, model, server, settings  # noqa: E402
+from chat import (  # noqa: E402
+    again,
+    asides,
+    conversation,
+    endpoints,
+    held,
+    model,
+    personas,
+    preferences,
+    server,
+    settings,
+    uploads,
+)
 from chat.answer import Answer  # noqa: E402
 from chat.figures import Figures  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
@@ -35,6 +48,7 @@ counted = Metrics(
 close_doors()
 answer_first(endpoints.routes(counted))
 follow_the_system()
+uploads.accept_files()
 
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
@@ -42,7 +56,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each req
 MEMORY = "memory"
 STOPPED = "\n\n*(stopped)*"
 BROKEN_OFF = "\n\n*(broken off)*"
-AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens (`MAX_TOKENS`). Say “go on” for more.*"
+AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens, see the chat's settings. Say “go on” for more.*"
 LEFT_OUT = (
     "*Only the newer part of this chat fits what the model can take in at once: it was not told your first "
     "{questions} and what was answered.*"
@@ -52,23 +66,37 @@ LEFT_OUT = (
 PROBE = "probe"
 """The name under which the probe and the monitor ask."""
 
-STARTERS = {
-    "Ask for a fact": "What is the capital of Poland?",
-    "Have something explained": "What is a language model? Explain it in three sentences.",
-    "Have some code written": "Write a Python function that says whether a word is a palindrome.",
-}
 
-
-@cl.set_starters
-async def starters(_user: cl.User | None) -> list[cl.Starter]:
-    return [cl.Starter(label=label, message=message) for label, message in STARTERS.items()]
+@cl.set_chat_profiles
+async def profiles(_user: cl.User | None) -> list[cl.ChatProfile]:
+    with suppress(Problem):  # the chat itself says it, here nobody would see it
+        return [
+            cl.ChatProfile(
+                name=persona.name,
+                markdown_description=persona.description,
+                default=number == 0,
+                starters=[cl.Starter(label=starter.label, message=starter.message) for starter in persona.starters],
+            )
+            for number, persona in enumerate(personas.load())
+        ]
+    return []
 
 
 @cl.on_chat_start
 async def say_who_answers() -> None:
     try:
-        await _find_model()
+        where, _ = await _find_model()
+        await preferences.offer(where)
     except Exception as error:  # here every error becomes words
+        await _tell(error)
+
+
+@cl.on_settings_update
+async def set_up(sent: dict[str, Any]) -> None:
+    try:
+        await preferences.choose(sent)
+        await _find_model()
+    except Exception as error:
         await _tell(error)
 
 
@@ -102,8 +130,12 @@ async def answer(question: cl.Message) -> None:
     figures: Figures | None = None
     await again.withdraw()
     try:
-        knobs = again.as_wanted(settings.load())
+        knobs = again.as_wanted(preferences.knobs())
         where, which = await _find_model(patient=True)
+        if unreadable := await uploads.take_in(question, where, which, knobs):
+            for problem in unreadable:
+                await _tell(problem)
+            return
         reply.metadata = {conversation.ANSWER: which}
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
         async with _turn(question, reply, knobs) as waited:
@@ -129,6 +161,7 @@ async def answer(question: cl.Message) -> None:
             await cl.Message(content=LEFT_OUT.format(questions=questions)).send()
         if coming.hit_the_limit:
             await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
+        preferences.keep_up(where)
 
 
 @asynccontextmanager
@@ -152,7 +185,7 @@ async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
 
     told = cl.user_session.get("told")
     cl.user_session.set("told", None)
-    knobs = settings.load()
+    knobs = preferences.knobs()
     where, which = await (patiently(look) if patient else look())
     if told != (where.root, which):
         # The system's, so that it stands on the start screen and does not end it.
@@ -183,6 +216,6 @@ async def _tell(error: Exception) -> None:
     if not isinstance(error, Problem):
         log.error("This should not happen", exc_info=error)
         error = unexpected(error)
-    log.warning("%s: %s", error.cause, error.what)
+    log.warning("%s: %s", error.cause, "(quotes the user)" if error.private else error.what)
     counted.told(error.cause)
     await cl.ErrorMessage(content=error.markdown).send()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 ANSWER_MS = 60_000
 
@@ -18,6 +18,11 @@ class Chat:
     @property
     def notice(self) -> Locator:
         """The line that says which model answers."""
+        return self.notices.first
+
+    @property
+    def notices(self) -> Locator:
+        """All that the app says quietly."""
         return self.page.locator('[data-step-type="system_message"]')
 
     @property
@@ -28,6 +33,34 @@ class Chat:
     @property
     def stop_button(self) -> Locator:
         return self.page.locator("#stop-button")
+
+    @property
+    def toast(self) -> Locator:
+        """What appears in a corner for a moment."""
+        return self.page.locator("[data-sonner-toast]")
+
+    def choose(self, *files: FilePayload) -> None:
+        """Choose files as with the button beside the text."""
+        self.page.locator("#upload-button-input").set_input_files(files)
+
+    def attach(self, *files: FilePayload) -> None:
+        """The same; done when they are there."""
+        self.choose(*files)
+        for file in files:
+            expect(self.page.get_by_text(file["name"])).to_be_visible()
+        expect(self.page.locator("#upload-button-loading")).to_have_count(0)
+
+    def open_settings(self) -> Locator:
+        """Open the panel of settings."""
+        self.page.locator("#chat-settings-open-modal").click()
+        panel = self.page.locator("#chat-settings")
+        expect(panel).to_be_visible()
+        return panel
+
+    def confirm_settings(self) -> None:
+        """Confirm the panel of settings."""
+        self.page.locator("#confirm").click()
+        expect(self.page.locator("#chat-settings")).to_have_count(0)
 
     def send(self, text: str) -> Locator:
         """Send a message and return the place where the answer will be."""

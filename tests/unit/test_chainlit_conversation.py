@@ -74,13 +74,21 @@ def test_an_answered_question_is_told_once() -> None:
     ]
 
 
-def test_the_text_of_files_comes_before_the_question() -> None:
-    with_file = Message("user_message", "What is in it?", {ATTACHED: "file.txt:\nsecret"})
-    assert for_model([with_file]) == [{"role": "user", "content": "file.txt:\nsecret\n\nWhat is in it?"}]
-
-
 def test_the_system_prompt_is_told_apart() -> None:
     told = for_model([question("hi")], "Be brief.")
     assert without_system(told) == ("Be brief.", told[1:])
     assert without_system(told[1:]) == (None, told[1:])
     assert without_system([]) == (None, [])
+
+
+def test_a_question_s_files_come_before_it_and_stay() -> None:
+    chat = [
+        Message("user_message", "What is the code?", {ATTACHED: "The file a.txt:\n\nKESTREL"}),
+        answer("KESTREL."),
+        question("Sure?"),
+    ]
+    assert [told.get("content") for told in for_model(chat)] == [
+        "The file a.txt:\n\nKESTREL\n\nWhat is the code?",
+        "KESTREL.",
+        "Sure?",
+    ]

@@ -350,7 +350,7 @@ _CAUSES = (
         "bad-setting",
         "The chat says which of its settings can't be used.",
         "The chat app refuses the value of a knob, and names it.",
-        f"docker exec {{container}} printenv TEMPERATURE MAX_TOKENS API_KEY\n# correct it in .env; then: {UP}",
+        f"docker exec {{container}} printenv TEMPERATURE TOP_P MAX_TOKENS API_KEY\n# correct it in .env; then: {UP}",
     ),
     Cause(
         "model-without-tools",

@@ -1,1 +1,1 @@
-"""What the chat app is made of. Only `again`, `page` and `home` know Chainlit."""
+"""What the chat app is made of. Only `again`, `home`, `page`, `preferences` and `uploads` know Chainlit."""

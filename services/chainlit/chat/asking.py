@@ -71,6 +71,7 @@ async def completion(target: Target, told: Sequence[Told], ending: Ending) -> As
         # which costs half of a question's time as soon as there are twenty of them.
         extra_body={"messages": list(told)},
         temperature=target.settings.temperature,
+        top_p=target.settings.top_p,
         max_tokens=target.settings.max_tokens,
         stream=True,
         stream_options={"include_usage": True},
@@ -96,6 +97,7 @@ async def stored_response(
         "model": target.model,
         "input": list(continuation.messages),
         "temperature": target.settings.temperature,
+        "top_p": target.settings.top_p,
         "max_output_tokens": target.settings.max_tokens,
         "store": True,
         "stream": True,

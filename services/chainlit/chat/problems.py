@@ -10,6 +10,7 @@ import openai
 
 UP = "`python3 scripts/up.py`"
 PROBE = "`python3 scripts/probe.py`"
+LOAD = "python3 scripts/foundry.py load"
 
 
 class Problem(Exception):  # noqa: N818  (a page full of these reads better without Error)
@@ -19,10 +20,12 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
         cause: short stable kebab-case code; the same codes as the gateway, the relay and the probe use.
         what: what is wrong, in the user's words (Markdown).
         fix: the next step, preferably a command.
+        private: ``what`` quotes the user, and so is not for the log.
     """
 
-    def __init__(self, cause: str, what: str, fix: str) -> None:
+    def __init__(self, cause: str, what: str, fix: str, *, private: bool = False) -> None:
         super().__init__(what)
+        self.private = private
         self.cause = cause
         self.what = what
         self.fix = fix
@@ -104,7 +107,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return Problem(
                 "model-not-loaded",
                 f"The model `{model}` is not loaded any more.",
-                f"Load it with {UP}, then just send your message again.",
+                f"Load it with `{LOAD} {model}`, then just send your message again.",
             )
         case openai.NotFoundError() if model:
             return Problem(

@@ -19,6 +19,15 @@ def _as_header(value: str) -> str:
     return value
 
 
+HOTTEST = 2.0
+LONGEST_PROMPT = 8_000  # characters; on the page and in a persona
+
+Temperature = Annotated[float, Field(ge=0, le=HOTTEST, allow_inf_nan=False)]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+MaxTokens = Annotated[int, Field(ge=1)]
+Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+
+
 class Settings(BaseSettings):
     """An empty value means the same as none."""
 
@@ -36,10 +45,13 @@ class Settings(BaseSettings):
     foundry_port: Annotated[int, Field(ge=1, le=65535)] = 51211
     """Where on 127.0.0.1 to look for Foundry Local when there is no BASE_URL."""
 
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0
+    temperature: Temperature = 0
     """0: the most probable answer each time. Foundry Local's own default is 1, where small models talk nonsense."""
 
-    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    top_p: TopP = 1
+    """The likeliest words that together make up so much of the probability are considered; 1: all of them."""
+
+    max_tokens: MaxTokens = 1024
     """The longest answer, in tokens. So much of the model's context is kept free for it, lost to the conversation."""
 
     system_prompt: str | None = None

@@ -81,6 +81,56 @@ def ensure(settings: Settings, progress: Progress, say: Say) -> Foundry:
     return running
 
 
+def load(settings: Settings, name: str, progress: Progress) -> str:
+    """Load one more model into the Foundry Local that runs, beside the one that MODEL means, until it is stopped.
+
+    Args:
+        name: alias, name or id.
+
+    Returns:
+        The model's id.
+
+    Raises:
+        StackError: ``foundry-not-running``, ``model-unknown``, ``catalog-unreachable``, ``disk-full``,
+            ``model-download-failed``, ``model-not-loaded`` or ``already-running``.
+    """
+    with alone(settings, LOCK):
+        present = record.read(settings.state)
+        if present is None or api.loaded(present.url) is None:
+            raise StackError("Foundry Local does not run.", fix="python3 scripts/up.py", cause="foundry-not-running")
+        if not present.owned:
+            return adopt.choose_loaded(at_address(present.url), name, settings.device, progress).model.id
+        return _load_beside(settings, present, name, progress)
+
+
+def _load_beside(settings: Settings, present: Record, name: str, progress: Progress) -> str:
+    library = FoundryLibrary(settings, progress)
+    choice = choose(name, settings.device, library)
+    if choice.id in (api.loaded(present.url) or []):
+        return choice.id
+    if choice.catalog != present.catalog:
+        raise StackError(
+            f"{choice.id} can't be loaded beside {present.model}: "
+            f"the embedded model and those of Foundry's catalog are served by turns only.",
+            fix=f"MODEL={name} python3 scripts/up.py serves it instead.",
+            cause="model-not-loaded",
+        )
+    library.bring(choice)
+    progress(f"Loading {choice.id}")
+    why = "it chose another variant"
+    try:
+        api.load(present.url, choice.alias)
+    except api.NotLoadedError as refused:
+        why = str(refused)
+    if choice.id in (api.loaded(present.url) or []):
+        return choice.id
+    raise StackError(
+        f"Foundry Local did not load {choice.id}: {why}.",
+        fix=f"MODEL={name} python3 scripts/up.py serves it instead of {present.model}.",
+        cause="model-not-loaded",
+    )
+
+
 def stop(settings: Settings) -> bool:
     """End the Foundry Local that the stack started, if it runs; one of the user's is left alone.
 
