@@ -19,7 +19,7 @@ from chat.memory import Memory
 from chat.problems import Problem
 from chat.server import Server, find
 from chat.settings import Settings
-from fakes.foundry import MODEL, Habit
+from fakes.foundry import MODEL, Habit, Received
 from fakes.model_server import ModelServer
 
 ANSWER = "The capital is Paris."
@@ -475,6 +475,48 @@ async def test_nobody_is_pushed_out_in_the_midst_of_an_answer(
         assert holder.places == (first.memory.place,)
     await second.ask("three")
     assert holder.places == (second.memory.place,)
+
+
+async def test_one_that_loses_its_place_before_its_answer_is_kept_leaves_nothing(
+    server: ModelServer, chat: Callable[..., Chat]
+) -> None:
+    first, second = chat(hold_conversations=1), chat(hold_conversations=1)
+    await first.ask("one")
+    first.told.append({"role": "user", "content": "two"})
+    coming = first.coming(first.told)
+    text = "".join([piece async for piece in coming.pieces()])
+    await second.ask("one")
+    await second.ask("two")
+    coming.keep(text)
+    first.told.append({"role": "assistant", "content": text})
+    assert len(server.stored.held) == 1
+    await second.memory.end()
+    assert server.stored.held == {}
+
+
+async def test_stop_while_something_is_deleted_does_not_keep_it(
+    server: ModelServer, chat: Callable[..., Chat], journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped, answer = asyncio.Event(), server._answer
+
+    async def deletes_slowly(received: Received, writer: asyncio.StreamWriter) -> bool:
+        if received.method == "DELETE":
+            await stopped.wait()
+        return await answer(received, writer)
+
+    monkeypatch.setattr(server, "_answer", deletes_slowly)
+    talk = chat()
+    for question in ("one", "two", "three", "four"):
+        await talk.ask(question)
+    talk.edit(1, "another two")
+    asking = asyncio.create_task(talk.answered())
+    await until(lambda: len(server.deleted) > 0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    stopped.set()
+    await until(lambda: not server.stored.held)
+    await until(lambda: not Journal(journal).records)
 
 
 async def test_the_end_of_a_chat_leaves_nothing(

@@ -100,37 +100,42 @@ class Holder:
         """It has no such call: it is not asked again."""
         self._unable.add(server.root)
 
-    async def delete(self, server: Server, ids: Iterable[str]) -> None:
-        """Have the server forget; what can't be deleted now is tried again with the next."""
-        tried, self._leftovers = self._leftovers, []
-        records = [Record(server.root, each) for each in ids]
-        for record in [*records, *(each for each in tried if each.root == server.root and each not in records)]:
+    async def delete(self, server: Server, ids: Iterable[str] = ()) -> None:
+        """Have the server forget, though Stop is pressed meanwhile; what can't be deleted now is tried again later."""
+        await asyncio.shield(self.later(self._delete(server, [Record(server.root, each) for each in ids])))
+
+    async def _delete(self, server: Server, records: list[Record]) -> None:
+        client = server.client.with_options(timeout=DELETE_SECONDS)
+        records += [each for each in self._leftovers if each.root == server.root and each not in records]
+        self._leftovers = [each for each in self._leftovers if each.root != server.root] + records
+        for record in records:
             try:
-                await server.client.with_options(timeout=DELETE_SECONDS).responses.delete(record.id)
+                await client.responses.delete(record.id)
             except openai.NotFoundError:
                 pass  # it is gone already
             except openai.OpenAIError as error:
                 log.warning("A stored response could not be deleted: %s", type(error).__name__)
-                self._leftovers.append(record)
-                continue
+                return
             self._journal.remove(record)
-        self._leftovers += [each for each in tried if each.root != server.root]
+            if record in self._leftovers:
+                self._leftovers.remove(record)
 
-    def later(self, work: Coroutine[None, None, None]) -> None:
+    def later(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do it while nobody waits."""
         task = asyncio.create_task(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        return task
 
     async def clear_leftovers(self, api_key: str) -> None:
         """Delete what an app that crashed left behind."""
         for root in {record.root for record in self._leftovers}:
-            await self.delete(at(root, api_key), [])
+            await self.delete(at(root, api_key))
 
     async def close(self) -> None:
         """Delete everything: the app ends."""
         for place in self._places:
-            self.later(place.end())
+            self.later(place.clear())
         if self._work:
             await asyncio.wait(self._work, timeout=LEAVE_SECONDS)
 
@@ -185,7 +190,6 @@ class Place:
         """What to try when the server did not go on as asked, before it said a word; None: ask with everything."""
         error = problem.__cause__
         held = bool(self._turns)
-        await self._forget_coming()
         await self.clear()
         if isinstance(error, openai.APIStatusError) and error.status_code in NO_SUCH_CALL:
             if held:  # it has restarted, or needed the room for others
@@ -221,11 +225,11 @@ class Place:
         self._ended = True
         self._holder.leave(self)
         if not self.busy:
-            await self._forget_coming()
             await self.clear()
 
     async def clear(self) -> None:
         """Nothing is held any more."""
+        await self._forget_coming()
         await self._cut(0)
 
     def _continuation(self) -> Continuation:
