@@ -86,7 +86,7 @@ async def profiles(_user: cl.User | None) -> list[cl.ChatProfile]:
 async def say_who_answers() -> None:
     try:
         where, _ = await _find_model()
-        await preferences.offer(where)
+        preferences.keep_up(where)
     except Exception as error:  # here every error becomes words
         await _tell(error)
 

@@ -113,6 +113,10 @@ class ChatUser:
         )
         return _reply(await self._until(lambda new: any(_ends(event, message["id"]) for event in new), before))
 
+    async def stop(self) -> None:
+        """Press Stop."""
+        await self._page.emit("stop")
+
     async def _on_event(self, event: str, *arguments: Any) -> None:
         data = arguments[0] if arguments else {}
         if event == "chat_settings":

@@ -108,6 +108,11 @@ class WholeWay:
         found.reload()
         return found
 
+    def commands(self, name: str) -> list[str]:
+        """The command lines of the processes that run in that service's container."""
+        listed = self.service(name).top()
+        return [row[listed["Titles"].index("CMD")] for row in listed["Processes"]]
+
     def lives(self) -> dict[str, Any]:
         """What changes when one of them dies and comes back: of each container its start and its restarts."""
         found = {name: self.service(name).attrs for name in self.services}

@@ -152,6 +152,29 @@ async def test_a_file_that_takes_for_ever_holds_up_nobody_else(way: WholeWay) ->
     assert way.lives() == lives
 
 
+async def test_stop_ends_the_reading(way: WholeWay) -> None:
+    async with at_the_chat(page_of(way)) as user:
+        file = await user.attach("slow.pdf", documents.slow_pdf(300_000), "application/pdf")
+        waiting = asyncio.create_task(user.ask("What is in it?", [file]))
+        await until(lambda: len(readers(way)) == 1)
+        await user.stop()
+        reply = await waiting
+        assert (reply.text, reply.errors) == ("", [])
+        assert (readers(way), kept(way)) == ([], [])
+        assert (await user.ask("Never mind.")).text
+
+
+def readers(way: WholeWay) -> list[str]:
+    """Processes in the chat's container that read a file."""
+    return [line for line in way.commands("chainlit") if "chat.files.worker" in line]
+
+
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not so():
+            await asyncio.sleep(0.05)
+
+
 async def test_neither_a_file_nor_its_name_stands_in_a_log(way: WholeWay) -> None:
     word = f"zq{secrets.token_hex(6)}"
     async with at_the_chat(page_of(way)) as user:

@@ -64,6 +64,11 @@ def test_text_whose_encoding_is_certain(data: bytes, text: str) -> None:
     [
         (POLISH, "cp1250"),
         ("Łóżko;1200;3\n" * 400, "cp1250"),
+        ("Wczoraj wieczorem poszliśmy do kina. Był dość długi film.\n" * 9, "cp1250"),
+        ("Árvíztűrő tükörfúrógép. Nagyon jó őszi idő van.\n", "cp1250"),
+        ("Räksmörgås på ön är gott, säger både Åsa och Örjan.\n", "cp1252"),
+        ("El niño pequeño comió piñas y mañana irá a la estación.\n", "cp1252"),
+        ("Das Café ist schön, größer als früher. Straße und Müller.\n", "cp1252"),
         (FRENCH, "cp1252"),
         ("name,price\ncafé,3\n", "cp1252"),
         (RUSSIAN, "cp1251"),

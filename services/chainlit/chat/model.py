@@ -57,15 +57,20 @@ async def offered(server: Server) -> Models:
     client = server.client.with_options(timeout=LOOK_SECONDS)
     with _understood(server.root):
         loaded = await _loaded(client, server.root)
-        asked_at, known = _catalogs.get(server.root, (0.0, ()))
-        if not known or not set(loaded or ()) <= set(known) or monotonic() - asked_at > KNOWN_FOR_SECONDS:
-            known = tuple(await _known(client))
-            _catalogs[server.root] = monotonic(), known
+        known = await _catalog(client, server.root, loaded or ())
     ready = known if loaded is None else loaded
     return Models(
         tuple(model for model in ready if _can_chat(model)),
         tuple(model for model in known if model not in ready and _can_chat(model)),
     )
+
+
+async def _catalog(client: openai.AsyncOpenAI, root: str, loaded: Sequence[str]) -> Sequence[str]:
+    asked_at, known = _catalogs.get(root, (0.0, ()))
+    if not known or not set(loaded) <= set(known) or monotonic() - asked_at > KNOWN_FOR_SECONDS:
+        known = tuple(await _known(client))
+        _catalogs[root] = monotonic(), known
+    return known
 
 
 _catalogs: dict[str, tuple[float, tuple[str, ...]]] = {}

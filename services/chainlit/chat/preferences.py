@@ -50,25 +50,19 @@ async def choose(sent: Mapping[str, Any]) -> None:
     await cl.context.emitter.send_toast(_said(chosen), "success")
 
 
-async def offer(server: Server) -> None:
+def keep_up(server: Server) -> None:
     """Show the panel of settings if there is news for it, such as a model that has been loaded.
 
-    Raises:
-        Problem: the server can't be asked what it has.
+    Behind the user's back: who has an answer need not wait for a list of models, nor hear that it failed.
     """
-    models = await model.offered(server)
-    if models != cl.user_session.get(SHOWN):
-        await _show_panel(models)
 
-
-def keep_up(server: Server) -> None:
-    """`offer` behind the user's back: who has an answer need not wait for a list of models, nor hear that it failed."""
-
-    async def quietly() -> None:
+    async def show_news() -> None:
         with suppress(Problem):
-            await offer(server)
+            models = await model.offered(server)
+            if models != cl.user_session.get(SHOWN):
+                await _show_panel(models)
 
-    task = asyncio.create_task(quietly())
+    task = asyncio.create_task(show_news())
     _at_work.add(task)
     task.add_done_callback(_at_work.discard)
 

@@ -17,7 +17,7 @@ from chat.home import HOME
 
 SECONDS = 30.0
 PASSED_ON = ("PATH", "SYSTEMROOT")  # no key, no password
-AT_ONCE = 2  # each takes up to worker.MEMORY of the container's
+AT_ONCE = 2  # each takes up to worker.MEMORY of CHAINLIT_MEMORY
 
 _free = asyncio.Semaphore(AT_ONCE)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-MEMORY = 384 * 1024 * 1024
+MEMORY = 256 * 1024 * 1024  # enough for 10 MB of any kind of text
 PROCESSOR_SECONDS = 20
 
 
@@ -32,7 +32,12 @@ def main() -> None:
 
 
 def _limit() -> None:
-    """So that it ends even if the chat that waits for it is no more. Windows knows no such limits."""
+    """So that it ends even if the chat that waits for it is no more, and before the chat where memory is short.
+
+    Not every system knows such limits.
+    """
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     with suppress(ImportError):
         import resource  # noqa: PLC0415
 
