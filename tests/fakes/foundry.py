@@ -79,7 +79,7 @@ class FakeFoundry:
         self.host = host
         self.tokens = list(tokens)
         self.answer_to: Callable[[Any], Sequence[str]] | None = None
-        """Makes the answer of the request's body; None: it is `tokens`, whatever is asked."""
+        """Makes the answer of the request's body, which has all of the conversation; None: it is `tokens`."""
         self.habit: Habit = "answers"
         self.gated = False
         self.cut_after = 2
@@ -172,8 +172,9 @@ class FakeFoundry:
         if received.method == "POST" and "input" in asked:
             try:
                 answering = self.stored.begin(asked)
+                tokens = self._coming if self.answer_to is None else self.answer_to({"messages": answering.told})
                 if asked.get("stream"):
-                    return await self._send(answering.events(self._coming, self._finish), received, writer)
+                    return await self._send(answering.events(tokens, self._finish), received, writer)
                 writer.write(_json(answering.whole(self.tokens, self._finish)))
             except Gone as gone:
                 writer.write(_json(_refused(str(gone)), "404 Not Found"))
@@ -197,7 +198,7 @@ class FakeFoundry:
         return self.finish_reason or "stop"
 
     async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
-        if (model := received.json.get("model")) != self.stored.model:
+        if not self._is_loaded(model := received.json.get("model")):
             error = {"message": f"Model not loaded: {model}", "type": "invalid_request_error"}
             writer.write(_json({"error": error}, "400 Bad Request"))
             return True
@@ -211,6 +212,9 @@ class FakeFoundry:
         if received.json.get("stream"):
             return await self._send(self._events(received), received, writer)
         return await self._whole(received, writer)
+
+    def _is_loaded(self, model: object) -> bool:
+        return model == self.stored.model
 
     async def _whole(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         if self.gated:

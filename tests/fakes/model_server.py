@@ -97,11 +97,8 @@ class ModelServer(FakeFoundry):
     def _described(self, model: str) -> dict[str, Any]:
         return {"id": model, "object": "model", **self.says_of_a_model}
 
-    async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
-        loaded = self.models if self.loaded is None else self.loaded
-        if received.json.get("stream") and received.json.get("model") in loaded:
-            return await self._stream(received, writer)
-        return await super()._chat(received, writer)
+    def _is_loaded(self, model: object) -> bool:
+        return model in (self.models if self.loaded is None else self.loaded)
 
     def _events(self, received: Received) -> Iterator[bytes]:  # type: ignore[override]
         yield _event(_choice({"content": "", "role": "assistant"}, None))

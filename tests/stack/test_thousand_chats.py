@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from chat.context import IMPOSSIBLE
 from fakes.chat_users import User, user
 from fakes.whole_way import WholeWay
 
@@ -68,5 +70,7 @@ async def test_nothing_is_lost_and_nothing_is_mixed(way: WholeWay, overheard: li
         assert [page.lost for page in users if page.lost] == []
     assert [each for some in wrong for each in some] == []
     assert overheard == []
-    chats = [each for each in way.foundry.requests[asked:] if each.target == "/v1/chat/completions"]
-    assert len(chats) == SOCKETS * QUESTIONS
+    questions = [each for each in way.foundry.requests[asked:] if each.method == "POST"]
+    chats = Counter(each.target for each in questions if each.json.get("max_tokens") != IMPOSSIBLE)
+    assert chats["/v1/chat/completions"] + chats["/v1/responses"] == SOCKETS * QUESTIONS
+    assert chats["/v1/responses"] > 0, "some conversations were held"

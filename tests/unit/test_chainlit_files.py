@@ -278,7 +278,7 @@ async def test_what_does_not_fit_is_cut_and_said(put: Put) -> None:
     assert "The code is KESTREL.\n\n(End of the file.)" in attached.text
     assert attached.text.startswith("The file long.txt:\n\nLine 0 of the file.\nLine 1 of")
     assert "of the file.\n\n(The rest of it is left out.)" in attached.text
-    assert "`long.txt` is too long for the model, which was given about the first 5 % of it." in attached.note
+    assert "`long.txt` is too long for the model, which was given about the first 4 % of it." in attached.note
     assert "`facts.txt` was given to the model." in attached.note
 
 
@@ -323,9 +323,9 @@ def test_files_leave_room_for_the_conversation() -> None:
 
 
 def test_a_cut_ends_with_a_word() -> None:
-    kept = budget.cut("one two three four five six seven eight nine ten eleven twelve", 15)
-    assert tokens_in(kept) <= 15
-    assert kept == "one two three four five six seven eight nine"
+    kept = budget.cut("one two three four five six seven eight nine ten eleven twelve", 10)
+    assert 8 <= tokens_in(kept) <= 10
+    assert "one two three four five six seven eight nine ten eleven twelve".startswith(f"{kept} ")
 
 
 def test_a_cut_where_no_word_ends_is_made_all_the_same() -> None:

@@ -308,6 +308,7 @@ async def test_another_model_or_system_prompt_begins_anew(
     before = list(server.stored.held)
     if change == "model":
         server.stored.model = talk.model = MODEL.replace(":1", ":2")
+        server.models = [talk.model]
     else:
         talk.knobs = talk.knobs.model_copy(update={"system_prompt": "Be brief."})
     await talk.ask("four")
