@@ -341,4 +341,5 @@ def test_every_ending_can_be_chosen_on_the_page() -> None:
     endings = next(iter(ACCEPT.values()))
     assert len(endings) == len(set(endings)) > 100
     assert {".txt", ".md", ".csv", ".py", ".ts", ".pdf", ".docx"} <= set(endings)
+    assert all(set(some) <= set(endings) for some in ACCEPT.values())
     assert all(ending.startswith(".") and len(ending) <= 16 and ending.islower() for ending in endings)
