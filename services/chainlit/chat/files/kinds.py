@@ -21,10 +21,11 @@ CODE = (
 # fmt: on
 DOCUMENTS = (".pdf", ".docx", ".doc")  # the last only to be told what to do
 
-# Chainlit wants a type and an ending to fit. Which type a browser gives a file of code is anybody's guess, so the ending
-# decides. To the page's script and the browser's picker they must be types that exist, so `*/*` will not do.
+# Chainlit wants a type and an ending to fit. Which type a browser gives a file of code is anybody's guess, so the
+# ending decides. To the page's script and the browser's picker they must be types that exist, so `*/*` will not do.
 ACCEPT = {
-    **dict.fromkeys(("text/*", "application/*"), [*TEXTS, *CODE, *DOCUMENTS]),
+    "text/*": [*TEXTS, *CODE, *DOCUMENTS],
+    "application/*": [*TEXTS, *CODE, *DOCUMENTS],
     "video/*": [".ts", ".mts"],
-    "message/*": [".eml"],
+    "message/rfc822": [".eml"],
 }
