@@ -123,6 +123,14 @@ async def test_a_bad_file_is_a_clear_word_and_no_question(way: WholeWay, name: s
     assert way.lives() == lives
 
 
+async def test_more_files_than_the_page_takes_are_refused(way: WholeWay) -> None:
+    async with at_the_chat(page_of(way)) as user:
+        many = [await user.attach(f"{number}.txt", b"Hello.") for number in range(6)]
+        assert (await user.ask("Well?", many[:5])).errors == []
+        (error,) = (await user.ask("Well?", [await user.attach(f"{name}.txt", b"Hello.") for name in "abcdef"])).errors
+    assert "6 files are too many for one question." in error
+
+
 @pytest.mark.parametrize(
     ("name", "size", "status", "says"),
     [

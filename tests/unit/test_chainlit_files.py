@@ -29,6 +29,12 @@ RUSSIAN = "Привет, как дела? Это простой текст, в �
 Put = Callable[[str, bytes], File]
 
 
+@pytest.fixture(autouse=True)
+def own_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a turn belongs to one event loop, and each test has its own."""
+    monkeypatch.setattr(reader, "_free", asyncio.Semaphore(reader.AT_ONCE))
+
+
 @pytest.fixture
 def put(tmp_path: Path) -> Put:
     """A file as Chainlit keeps it: under a name of its own."""
