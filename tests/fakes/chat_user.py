@@ -141,7 +141,7 @@ async def at_the_chat(url: str, persona: str = "", headers: Mapping[str, str] | 
             yield user
         finally:
             if page.connected:
-                await page.emit("clear_session")
+                await page.call("clear_session", timeout=SECONDS)  # told by the way, it would come after the leaving
             await page.disconnect()
 
 

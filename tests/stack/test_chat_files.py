@@ -65,7 +65,8 @@ async def test_the_next_question_still_has_the_file(way: WholeWay) -> None:
     async with at_the_chat(page_of(way)) as user:
         await user.ask("What is the code?", [await user.attach("facts.txt", told.encode())])
         await user.ask("Are you sure?")
-    assert told in json.dumps(questions(way, before)[-1])
+    *_, last = [each.json for each in way.foundry.requests[before:] if each.method == "POST"]
+    assert last.get("previous_response_id") or told in json.dumps(last)
 
 
 async def test_a_long_file_is_cut_and_the_user_is_told(way: WholeWay) -> None:
@@ -120,6 +121,14 @@ async def test_a_bad_file_is_a_clear_word_and_no_question(way: WholeWay, name: s
         assert questions(way, before) == []
         assert (await user.ask("Never mind.")).text
     assert way.lives() == lives
+
+
+async def test_more_files_than_the_page_takes_are_refused(way: WholeWay) -> None:
+    async with at_the_chat(page_of(way)) as user:
+        many = [await user.attach(f"{number}.txt", b"Hello.") for number in range(6)]
+        assert (await user.ask("Well?", many[:5])).errors == []
+        (error,) = (await user.ask("Well?", [await user.attach(f"{name}.txt", b"Hello.") for name in "abcdef"])).errors
+    assert "6 files are too many for one question." in error
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,12 @@ RUSSIAN = "Привет, как дела? Это простой текст, в �
 Put = Callable[[str, bytes], File]
 
 
+@pytest.fixture(autouse=True)
+def own_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a turn belongs to one event loop, and each test has its own."""
+    monkeypatch.setattr(reader, "_free", asyncio.Semaphore(reader.AT_ONCE))
+
+
 @pytest.fixture
 def put(tmp_path: Path) -> Put:
     """A file as Chainlit keeps it: under a name of its own."""
@@ -341,4 +347,5 @@ def test_every_ending_can_be_chosen_on_the_page() -> None:
     endings = next(iter(ACCEPT.values()))
     assert len(endings) == len(set(endings)) > 100
     assert {".txt", ".md", ".csv", ".py", ".ts", ".pdf", ".docx"} <= set(endings)
+    assert all(set(some) <= set(endings) for some in ACCEPT.values())
     assert all(ending.startswith(".") and len(ending) <= 16 and ending.islower() for ending in endings)

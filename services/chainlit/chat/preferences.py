@@ -18,6 +18,7 @@ from chat.problems import LOAD, Problem
 from chat.server import Server, find
 from chat.settings import HOTTEST, Settings
 
+# Where Chainlit's session keeps it. What JSON can hold stays with a stored chat, so the choices do.
 CHOSEN = "chosen"
 SHOWN = "models in the panel"
 

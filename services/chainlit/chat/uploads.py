@@ -32,11 +32,12 @@ async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Se
         One for each file that can't be read; the others are taken in.
 
     Raises:
-        Problem: there is no room for files.
+        Problem: there is no room for files, or there are too many.
     """
     problems: list[Problem] = []
     if question.elements:
         try:
+            _check_number(len(question.elements))
             files = [File(element.name, Path(element.path)) for element in question.elements if element.path]
             attached = await attach(files, await _room(question, server, model_id, knobs))
         finally:
@@ -47,6 +48,13 @@ async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Se
     if note := (question.metadata or {}).get(NOTE):
         await cl.Message(type="system_message", content=note).send()
     return problems
+
+
+def _check_number(files: int) -> None:
+    """The page lets nobody attach more; who asks without it may try."""
+    most = config.features.spontaneous_file_upload.max_files
+    if files > most:
+        raise Problem("too-many-files", f"{files} files are too many for one question.", f"Attach {most} at most.")
 
 
 async def _room(question: cl.Message, server: Server, model_id: str, knobs: Settings) -> int:

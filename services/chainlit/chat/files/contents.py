@@ -53,12 +53,11 @@ def _beginning(pieces: Iterator[tuple[str, float]], limit: int, kind: str) -> Co
     text, share = "", 0.0
     try:
         for piece, so_far in pieces:
-            text += clean(piece)
-            if len(text) > limit:
-                read_before, share = share, so_far
-                part = (limit - len(text) + len(piece)) / max(len(piece), 1)
-                return Contents(text[:limit].strip(), read_before + (so_far - read_before) * max(part, 0.0))
-            share = so_far
+            more = clean(piece)
+            if len(text) + len(more) > limit:
+                fits = (limit - len(text)) / len(more)
+                return Contents((text + more)[:limit].strip(), share + (so_far - share) * fits)
+            text, share = text + more, so_far
     except (Unreadable, MemoryError):
         raise
     except Exception as broken:  # these libraries raise anything on what was made to break them

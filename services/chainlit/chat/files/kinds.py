@@ -19,8 +19,13 @@ CODE = (
     ".proto", ".tf", ".hcl", ".nix", ".mk", ".cmake", ".dockerfile", ".asm", ".s", ".sol", ".zig", ".v", ".vhd", ".f90",
 )
 # fmt: on
-DOCUMENTS = (".pdf", ".docx")
+DOCUMENTS = (".pdf", ".docx", ".doc")  # the last only to be told what to do
 
-# Chainlit wants a type and an ending to fit. What type a browser gives a file of code is any of these (`.ts` is a film
-# to some), so the ending decides. To the page they must be types that exist, so `*/*` will not do.
-ACCEPT = {kind: [*TEXTS, *CODE, *DOCUMENTS] for kind in ("text/*", "application/*", "video/*")}
+# Chainlit wants a type and an ending to fit. Which type a browser gives a file of code is anybody's guess, so the
+# ending decides. To the page's script and the browser's picker they must be types that exist, so `*/*` will not do.
+ACCEPT = {
+    "text/*": [*TEXTS, *CODE, *DOCUMENTS],
+    "application/*": [*TEXTS, *CODE, *DOCUMENTS],
+    "video/*": [".ts", ".mts"],
+    "message/rfc822": [".eml"],
+}

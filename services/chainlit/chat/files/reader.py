@@ -15,9 +15,9 @@ from chat.files import worker
 from chat.files.outcome import Contents, Unreadable, heavy
 from chat.home import HOME
 
-SECONDS = 30.0
+SECONDS = 20.0
 PASSED_ON = ("PATH", "SYSTEMROOT")  # no key, no password
-AT_ONCE = 2  # each takes up to worker.MEMORY of CHAINLIT_MEMORY
+AT_ONCE = 1  # it may take all of CHAINLIT_CPUS, and worker.MEMORY of CHAINLIT_MEMORY
 
 _free = asyncio.Semaphore(AT_ONCE)
 
@@ -51,14 +51,14 @@ async def read(path: Path, name: str, limit: int, seconds: float = SECONDS) -> C
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    return _understood(said, process.returncode)
+    return _understood(said)
 
 
-def _understood(said: bytes, code: int | None) -> Contents:
+def _understood(said: bytes) -> Contents:
     try:
         answer = json.loads(said)
     except ValueError as nothing:  # ended by its limits, in the middle of something that does not notice
-        raise heavy("too much time or memory" if code else "too much") from nothing
+        raise heavy("too much time or memory") from nothing
     if "why" in answer:
         raise Unreadable(**answer)
     return Contents(**answer)
