@@ -281,9 +281,9 @@ async def test_what_does_not_fit_is_cut_and_said(put: Put) -> None:
     attached = await attach([put("long.txt", lines.encode()), put("facts.txt", b"The code is KESTREL.")], 800)
     assert tokens_in(attached.text) <= 800
     assert tokens_in(attached.text) > 700
-    assert "The code is KESTREL.\n\n(End of the file.)" in attached.text
-    assert attached.text.startswith("The file long.txt:\n\nLine 0 of the file.\nLine 1 of")
-    assert "of the file.\n\n(The rest of it is left out.)" in attached.text
+    assert '<file name="facts.txt">\nThe code is KESTREL.\n</file>' in attached.text
+    assert attached.text.startswith('<file name="long.txt">\nLine 0 of the file.\nLine 1 of')
+    assert "of the file.\n[The rest of the file is left out.]\n</file>" in attached.text
     assert "`long.txt` is too long for the model, which was given about the first 5 % of it." in attached.note
     assert "`facts.txt` was given to the model." in attached.note
 
