@@ -63,7 +63,7 @@ async def attach(files: Sequence[File], tokens: int) -> Attached:
         share = contents.share * len(kept) / len(contents.text)
         texts.append(_framed(file, kept, cut=share < 1))
         notes.append(_note(file, share, contents.guess))
-    return Attached("\n\n".join(texts), "  \n".join(notes), [each for each in outcomes if isinstance(each, Problem)])
+    return Attached("\n\n".join(texts), " ".join(notes), [each for each in outcomes if isinstance(each, Problem)])
 
 
 async def _read(file: File, limit: int) -> Contents | Problem:
