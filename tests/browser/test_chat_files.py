@@ -40,7 +40,7 @@ DROP = """([name, type, base64]) => {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   const files = new DataTransfer();
   files.items.add(new File([bytes], name, { type }));
-  const zone = document.querySelector('.dropzone');
+  const zone = document.getElementById('#upload-drop-input').parentElement;
   for (const kind of ['dragenter', 'dragover', 'drop'])
     zone.dispatchEvent(new DragEvent(kind, { dataTransfer: files, bubbles: true, cancelable: true }));
 }"""

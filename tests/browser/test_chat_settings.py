@@ -22,7 +22,7 @@ def chat(page: Page, chat_address: str) -> Chat:
 def test_the_panel_offers_what_can_be_set(chat: Chat, look: Look) -> None:
     panel = chat.open_settings()
     for label in ("Model", "Temperature", "Top P", "Longest answer (tokens)", "System prompt"):
-        expect(panel.get_by_text(label, exact=True)).to_be_visible()
+        expect(panel.locator("label", has_text=label)).to_be_visible()
     expect(panel.get_by_role("combobox")).to_have_text("As set for everybody (auto)")
     look("panel")
     panel.get_by_role("combobox").click()

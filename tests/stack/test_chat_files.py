@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from docker.models.containers import Container
 
+from chat.context import IMPOSSIBLE
 from fakes import documents
 from fakes.chat_user import ChatUser, at_the_chat
 from fakes.whole_way import WholeWay
@@ -24,9 +25,10 @@ def page_of(way: WholeWay) -> str:
 
 
 def questions(way: WholeWay, since: int) -> list[list[dict[str, Any]]]:
-    """What the model was told, once for each completion that reached Foundry's stand-in."""
+    """What the model was told, once for each question that reached Foundry's stand-in."""
     asked = [each for each in way.foundry.requests[since:] if each.target in ("/v1/chat/completions", "/v1/responses")]
-    return [each.json.get("messages") or each.json["input"] for each in asked]
+    told = [each.json for each in asked if each.json.get("max_tokens") != IMPOSSIBLE]
+    return [each.get("messages") or each["input"] for each in told]
 
 
 def fact() -> str:

@@ -35,9 +35,13 @@ def address(way: WholeWay) -> str:
 
 
 def last(server: ModelServer) -> dict[str, Any]:
-    """The last question to the model."""
-    asked: dict[str, Any] = server.completions[-1].json
-    return asked
+    """The last question to the model, as a completion tells it; a held conversation's begins with what is new."""
+    questions = [*server.completions, *server.responses]
+    asked: dict[str, Any] = max(questions, key=server.requests.index).json
+    if "input" not in asked:
+        return asked
+    system = [{"role": "system", "content": asked["instructions"]}] if asked.get("instructions") else []
+    return {**asked, "max_tokens": asked["max_output_tokens"], "messages": [*system, *asked["input"]]}
 
 
 def field(user: ChatUser, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 
 async def test_the_oldest_is_left_out_and_the_user_is_told(way: WholeWay) -> None:
+    before = len(way.foundry.requests)
     way.foundry.stored.context_length = 2500  # of which 1,024 are kept for the answer
     async with chatting(f"http://localhost:{way.settings.chainlit_port}") as chat:
         for number in range(6):
@@ -18,7 +19,7 @@ async def test_the_oldest_is_left_out_and_the_user_is_told(way: WholeWay) -> Non
         notices = [message.text for message in chat.messages if "not told your first" in message.text]
     assert 1 < len(notices) < 6
     assert notices[0].startswith("*Only the newer part of this chat fits")
-    asked = [each.json["input"] for each in way.foundry.requests if each.target == "/v1/responses"]
+    asked = [each.json["input"] for each in way.foundry.requests[before:] if each.target == "/v1/responses"]
     begins = [messages[0]["content"].split()[0] for messages in asked if len(messages) > 1]
     assert begins[0] == "q0"
     assert begins[-1] > "q1"

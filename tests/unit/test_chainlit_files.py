@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import os
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -281,10 +282,12 @@ async def test_what_does_not_fit_is_cut_and_said(put: Put) -> None:
     attached = await attach([put("long.txt", lines.encode()), put("facts.txt", b"The code is KESTREL.")], 800)
     assert tokens_in(attached.text) <= 800
     assert tokens_in(attached.text) > 700
-    assert "The code is KESTREL.\n\n(End of the file.)" in attached.text
-    assert attached.text.startswith("The file long.txt:\n\nLine 0 of the file.\nLine 1 of")
-    assert "of the file.\n\n(The rest of it is left out.)" in attached.text
-    assert "`long.txt` is too long for the model, which was given about the first 4 % of it." in attached.note
+    assert '<file name="facts.txt">\nThe code is KESTREL.\n</file>' in attached.text
+    assert attached.text.startswith('<file name="long.txt">\nLine 0 of the file.\nLine 1 of')
+    assert "of the file.\n[The rest of the file is left out.]\n</file>" in attached.text
+    assert re.search(
+        "`long.txt` is too long for the model, which was given about the first [1-9] % of it", attached.note
+    )
     assert "`facts.txt` was given to the model." in attached.note
 
 
@@ -329,9 +332,10 @@ def test_files_leave_room_for_the_conversation() -> None:
 
 
 def test_a_cut_ends_with_a_word() -> None:
-    kept = budget.cut("one two three four five six seven eight nine ten eleven twelve", 10)
-    assert 8 <= tokens_in(kept) <= 10
-    assert "one two three four five six seven eight nine ten eleven twelve".startswith(f"{kept} ")
+    text = "one two three four five six seven eight nine ten " * 20
+    kept = budget.cut(text, 50)
+    assert 40 <= tokens_in(kept) <= 50
+    assert text.startswith(f"{kept} ")
 
 
 def test_a_cut_where_no_word_ends_is_made_all_the_same() -> None:

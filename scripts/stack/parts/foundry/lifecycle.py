@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stack.parts.foundry import adopt, api, daemon, own_code, record
-from stack.parts.foundry.choose import AUTO, choose
+from stack.parts.foundry.choose import AUTO, CatalogKind, Choice, choose
 from stack.parts.foundry.discover import Found, at_address, find
 from stack.parts.foundry.library import FoundryLibrary
 from stack.parts.foundry.model import Model
@@ -84,6 +85,8 @@ def ensure(settings: Settings, progress: Progress, say: Say) -> Foundry:
 def load(settings: Settings, name: str, progress: Progress) -> str:
     """Load one more model into the Foundry Local that runs, beside the one that MODEL means, until it is stopped.
 
+    Where the model has to be downloaded first, one that the stack started is started again: answers under way end.
+
     Args:
         name: alias, name or id.
 
@@ -116,19 +119,38 @@ def _load_beside(settings: Settings, present: Record, name: str, progress: Progr
             cause="model-not-loaded",
         )
     library.bring(choice)
-    progress(f"Loading {choice.id}")
-    why = "it chose another variant"
-    try:
-        api.load(present.url, choice.alias)
-    except api.NotLoadedError as refused:
-        why = str(refused)
-    if choice.id in (api.loaded(present.url) or []):
+    refused = _load_there(present, choice, progress)
+    if refused:  # it does not know of models that were downloaded since it started
+        beside = [model_id for model_id in api.loaded(present.url) or [] if model_id != present.model]
+        daemon.stop_all(settings)
+        record.forget(settings.state)
+        present = daemon.start(settings, _as_choice(present), progress)
+        for model_id in beside:
+            with suppress(api.NotLoadedError):
+                api.load(present.url, Model.from_id(model_id).alias)
+        refused = _load_there(present, choice, progress)
+    if refused is None:
         return choice.id
     raise StackError(
-        f"Foundry Local did not load {choice.id}: {why}.",
+        f"Foundry Local did not load {choice.id}: {refused}.",
         fix=f"MODEL={name} python3 scripts/up.py serves it instead of {present.model}.",
         cause="model-not-loaded",
     )
+
+
+def _load_there(present: Record, choice: Choice, progress: Progress) -> str | None:
+    """Load it; returns why that was in vain."""
+    progress(f"Loading {choice.id}")
+    try:
+        api.load(present.url, choice.alias)
+    except api.NotLoadedError as refused:
+        return str(refused)
+    return None if choice.id in (api.loaded(present.url) or []) else "it took another variant"
+
+
+def _as_choice(present: Record) -> Choice:
+    kind: CatalogKind = "embedded" if present.catalog == "embedded" else "public"
+    return Choice(present.model or "", present.alias or "", present.device or "", "ran already", kind, downloaded=True)
 
 
 def stop(settings: Settings) -> bool:

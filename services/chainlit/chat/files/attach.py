@@ -63,7 +63,7 @@ async def attach(files: Sequence[File], tokens: int) -> Attached:
         share = contents.share * len(kept) / len(contents.text)
         texts.append(_framed(file, kept, cut=share < 1))
         notes.append(_note(file, share, contents.guess))
-    return Attached("\n\n".join(texts), "  \n".join(notes), [each for each in outcomes if isinstance(each, Problem)])
+    return Attached("\n\n".join(texts), " ".join(notes), [each for each in outcomes if isinstance(each, Problem)])
 
 
 async def _read(file: File, limit: int) -> Contents | Problem:
@@ -75,9 +75,10 @@ async def _read(file: File, limit: int) -> Contents | Problem:
 
 
 def _framed(file: File, text: str, *, cut: bool) -> str:
-    """So that the model can tell the files from each other and from the question."""
-    end = "The rest of it is left out." if cut else "End of the file."
-    return f"The file {file.shown}:\n\n{text}\n\n({end})"
+    """So that the model can tell the files from each other and from the question: small ones, too, do with tags."""
+    name = file.shown.replace('"', "'")
+    rest = "\n[The rest of the file is left out.]" if cut else ""
+    return f'<file name="{name}">\n{text}{rest}\n</file>'
 
 
 def _note(file: File, share: float, guess: str | None) -> str:
