@@ -196,7 +196,8 @@ async def blocking(python: str, folder: Path, table: Table, ours: Seen) -> list[
             await all_ask(users, FEW_TOKENS, seen)
             row(table, "50", "blocking", seen, (_cpu(process) - before) * 1000 / (50 * FEW_TOKENS))
     times = seen.p50 / ours.p50
-    return [("50: times slower is the blocking handler's first token", times, times >= LEAST_TIMES_SLOWER)]
+    # Where most of its answers are lost there is no time to compare with, and so no proof.
+    return [("50: times slower is the blocking handler's first token", times, LEAST_TIMES_SLOWER <= times < math.inf)]
 
 
 async def full_speed(python: str, folder: Path, table: Table) -> list[Limit]:

