@@ -33,28 +33,26 @@ from chat.settings import Settings
 FROM_TURN = 3  # the first whose beginning is held
 LIMIT = 2.0  # so many times the first held turns' time may the last ones' be
 
-QUESTIONS = [
-    "What is a river?",
-    "Where does its water come from?",
-    "Name three long ones.",
-    "Which of them is the longest?",
-    "What lives in it?",
-    "How do people cross it?",
-    "What is a bridge made of?",
-    "Who builds bridges?",
-    "What is steel?",
-    "Where is iron found?",
-    "What is a mine?",
-    "Is the work there dangerous?",
-    "What does a lamp do?",
-    "What gives light at night?",
-    "How far away is the moon?",
-    "What are tides?",
-    "What is a harbour?",
-    "What do ships carry?",
-    "What is trade?",
-    "Say goodbye.",
+# Short answers, because one that MAX_TOKENS cuts has Foundry Local compute the next turn whole; long questions.
+COUNTRIES = [
+    "France",
+    "Germany",
+    "Italy",
+    "Spain",
+    "Poland",
+    "Greece",
+    "Japan",
+    "Egypt",
+    "Norway",
+    "Sweden",
+    "Austria",
+    "Ireland",
+    "Portugal",
+    "Turkey",
 ]
+NOTE = (
+    "I am planning a journey by train and ship, and I write down what I see on the way in a small green notebook. " * 3
+)
 
 
 class Chat:
@@ -85,7 +83,7 @@ class Chat:
 
 async def measure(url: str, turns: int) -> tuple[Chat, Chat]:
     """A chat whose state is held, and one that is told whole each time."""
-    settings = Settings(base_url=url, max_tokens=400)
+    settings = Settings(base_url=url)
     where = await server.find(settings)
     which = await model.which(where, "auto")
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +94,7 @@ async def measure(url: str, turns: int) -> tuple[Chat, Chat]:
             both = [held, plain]
             random.shuffle(both)
             for chat in both:
-                await chat.ask(QUESTIONS[number % len(QUESTIONS)])
+                await chat.ask(f"{NOTE}What is the capital of {COUNTRIES[number % len(COUNTRIES)]}?")
         await held.memory.end()
     return held, plain
 
@@ -158,7 +156,7 @@ def main() -> int:
     """Measure, print, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--foundry", required=True, help="address of a Foundry Local with a model loaded")
-    parser.add_argument("--turns", type=int, default=len(QUESTIONS))
+    parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     held, plain = asyncio.run(measure(arguments.foundry, arguments.turns))
