@@ -7,6 +7,7 @@ import logging
 from contextlib import aclosing
 
 import chainlit as cl
+from chainlit.types import ThreadDict
 
 from chat.home import make_home
 
@@ -15,10 +16,13 @@ make_home()
 from chat import conversation, model, server, settings  # noqa: E402
 from chat.answer import Answer  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
+from chat.kept import keep_chats  # noqa: E402
 from chat.page import close_doors, follow_the_system  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
+from chat.store.clock import now  # noqa: E402
 
 close_doors()
+keep_chats()
 follow_the_system()
 
 log = logging.getLogger("chat")
@@ -49,6 +53,11 @@ async def say_who_answers() -> None:
         await _tell(error)
 
 
+@cl.on_chat_resume
+async def go_on(_thread: ThreadDict) -> None:
+    """All that was said is told to the model again; who answers is said with the next answer, where that is news."""
+
+
 @cl.on_message
 async def answer(question: cl.Message) -> None:
     # Stop cancels this task, also when Chainlit runs it for an edited question and forgets to note it.
@@ -62,6 +71,7 @@ async def answer(question: cl.Message) -> None:
         coming = Answer(where, which, told, knobs)
         async with aclosing(coming.pieces()) as pieces:
             async for piece in with_dollars(pieces):
+                reply.created_at = reply.created_at or now()  # its place in the conversation when that is resumed
                 await reply.stream_token(piece)
     except asyncio.CancelledError:
         await _keep(reply, STOPPED)
@@ -82,10 +92,10 @@ async def _find_model() -> tuple[server.Server, str]:
     knobs = settings.load()
     where = await server.find(knobs)
     which = await model.which(where, knobs.model)
-    if told != (where.root, which):
+    if told != [where.root, which]:
         # The system's, so that it stands on the start screen and does not end it.
         await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()
-    cl.user_session.set("told", (where.root, which))
+    cl.user_session.set("told", [where.root, which])  # a list, as it comes back when the chat is resumed
     return where, which
 
 

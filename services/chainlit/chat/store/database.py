@@ -1,0 +1,93 @@
+"""The database: SQLite in a file, or PostgreSQL, whichever DATABASE_URL names; brought to its newest form when opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAIT_SECONDS = 10.0  # for another program that writes, such as users.py
+
+
+class UnusableError(Exception):
+    """The database can't be used; says why, and what to do."""
+
+
+def open_database(url: str) -> Engine:
+    """Connect, see that it is whole, and bring it to the form that this code knows.
+
+    Raises:
+        UnusableError: with words for whoever runs the stack.
+    """
+    try:
+        engine = _engine(url)
+    except (ArgumentError, NoSuchModuleError, ImportError) as wrong:
+        raise UnusableError(f"DATABASE_URL can't be used: {wrong}. See .env.example for what it may be.") from wrong
+    try:
+        with engine.begin() as connection:
+            _check(connection)
+            _migrate(connection)
+    except CommandError as newer:
+        raise UnusableError(
+            f"The chats' database has a form that this version does not know ({newer}): it was used by a newer one. "
+            "Go back to that one."
+        ) from newer
+    except SQLAlchemyError as error:
+        said = str(getattr(error, "orig", None) or error).strip()
+        raise UnusableError(f"The chats' database can't be opened: {said}. {_advice(error, engine)}") from error
+    return engine
+
+
+def _engine(url: str) -> Engine:
+    address = make_url(url)
+    if address.drivername in ("postgresql", "postgres"):
+        address = address.set(drivername="postgresql+psycopg")
+    if address.get_backend_name() != "sqlite":
+        return create_engine(address, pool_pre_ping=True)
+    engine = create_engine(address, connect_args={"timeout": WAIT_SECONDS})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # Python's own begins a transaction only before some statements; see _begin
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # what is stored survives a power failure
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted can't be read in the file any more
+    connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)  # its own: a to z
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # one that writes only later may find that another one has written
+
+
+def _check(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise UnusableError(
+            f"The chats' database is damaged ({found}). Put a backup in its place; or move it away, and the chat "
+            "begins with an empty one."
+        )
+
+
+def _migrate(connection: Connection) -> None:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(MIGRATIONS))
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, "head")
+
+
+def _advice(error: SQLAlchemyError, engine: Engine) -> str:
+    if isinstance(error, OperationalError) and engine.dialect.name != "sqlite":
+        return "Is the server of DATABASE_URL there, and does its network reach this container?"
+    return "Is there room on the disk, and may this user write there?"
