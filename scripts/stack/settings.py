@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     temperature: Annotated[float, Field(ge=0, le=2)]
     max_tokens: Annotated[int, Field(ge=1)]
     system_prompt: str
+    chainlit_database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
     gateway_cpus: Cpus

@@ -17,7 +17,7 @@ DONE, UNKNOWN, TAKEN, NO_NAME = 0, 3, 4, 5
 def main(action: str, name: str = "") -> int:
     """Do it; returns the exit code."""
     try:
-        accounts = Accounts(open_database(os.environ["DATABASE_URL"]))
+        accounts = Accounts(open_database(os.environ["CHAINLIT_DATABASE_URL"]))
     except UnusableError as unusable:
         sys.exit(str(unusable))
     match action:

@@ -281,14 +281,15 @@ _CAUSES = (
     ),
     Cause(
         "chainlit-auth-misconfigured",
-        "The chat's page wants a sign-in, or does not come at all.",
-        "The page says that nobody may chat without a sign-in, and this stack's chat has none; or the chat ends at its "
-        "start, because it has no secret for one.",
-        f"docker rm --force {{container}}; {UP}\n# if it stays so, take the CHAINLIT_* settings out of its environment",
+        "The chat lets in whoever opens it, or does not come at all.",
+        "The page says that it asks for no name and password, so that chats are not kept either; or the chat ends at its "
+        "start, because it can't read the secrets that it signs people in with.",
+        f"docker rm --force {{container}}; {UP}\n# if it stays so, take what a compose file of your own says about its "
+        "environment and its volumes out again",
     ),
     Cause(
         "sign-in-refused",
-        "Open WebUI says that e-mail or password is wrong.",
+        "The chat, or Open WebUI, says that name or password is wrong.",
         "The page answers, but does not let the probe's own account in, or do anything; a restart makes that good.",
         "docker restart {container}",
     ),

@@ -28,7 +28,7 @@ NEVER = 1  # the year in which the engine says that a container started that has
 EARLY_SECONDS = 0.5  # the engine notes the start only after it: what is said at once is in the log before that
 LAST_WORDS_SECONDS = 3.0  # before its end, where the container has been started again since
 LAST_LINES = 8
-WANTS_ITS_KEY = "must provide a JWT secret"  # so Chainlit ends where it is to ask for a sign-in and has no secret
+WANTS_ITS_SECRETS = "The chat's secrets can't be read"  # so it ends rather than let anybody in
 
 _PORT_TAKEN = re.compile(r"Bind for [\d.]+:(\d+) failed|listen tcp4? [\d.]+:(\d+): bind")
 
@@ -154,7 +154,7 @@ async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
         unstored = not_stored(container, said, f"{outcome.evidence}; last in its log: {last}")
         if unstored:
             return unstored
-    if container.labels.get(SERVICE_LABEL) == CHAINLIT and WANTS_ITS_KEY in said:
+    if container.labels.get(SERVICE_LABEL) == CHAINLIT and WANTS_ITS_SECRETS in said:
         return failed("chainlit-auth-misconfigured", f"{outcome.evidence}; last in its log: {last}", **outcome.names)
     evidence = f"{outcome.evidence}; last in its log: {last}" if last else outcome.evidence
     return replace(outcome, evidence=evidence)

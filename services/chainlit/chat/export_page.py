@@ -12,7 +12,7 @@ from chainlit.config import HeaderLink, config
 from chainlit.server import app
 from chainlit.user import PersistedUser
 from fastapi import Depends, HTTPException
-from fastapi.responses import HTMLResponse, JSONX
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from chat import export
 from chat.store.layer import Layer

@@ -1,4 +1,4 @@
-"""Chats that are kept, and who may see them: on where DATABASE_URL says where to keep them, as compose.yaml does.
+"""Chats that are kept, and who may see them: on where CHAINLIT_DATABASE_URL says where to keep them, as compose.yaml does.
 
 Without it (`chainlit run services/chainlit/app.py` on a machine of one's own) the chat keeps nothing, asks nobody who he
 is, and needs none of the packages that this does.
@@ -15,7 +15,7 @@ def keep_chats() -> None:
     Raises:
         SystemExit: that can't be, and why. A chat that is to be closed is never left open.
     """
-    if url := os.environ.get("DATABASE_URL", "").strip():
+    if url := os.environ.get("CHAINLIT_DATABASE_URL", "").strip():
         _keep_chats_in(url)
 
 

@@ -1,4 +1,4 @@
-"""The database: SQLite in a file, or PostgreSQL, whichever DATABASE_URL names; brought to its newest form when opened."""
+"""The database: SQLite in a file, or PostgreSQL, whichever CHAINLIT_DATABASE_URL names; brought to its newest form when opened."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_database(url: str) -> Engine:
     try:
         engine = _engine(url)
     except (ArgumentError, NoSuchModuleError, ImportError) as wrong:
-        raise UnusableError(f"DATABASE_URL can't be used: {wrong}. See .env.example for what it may be.") from wrong
+        raise UnusableError(f"CHAINLIT_DATABASE_URL can't be used: {wrong}. See .env.example for what it may be.") from wrong
     try:
         with engine.begin() as connection:
             _check(connection)
@@ -89,5 +89,5 @@ def _migrate(connection: Connection) -> None:
 
 def _advice(error: SQLAlchemyError, engine: Engine) -> str:
     if isinstance(error, OperationalError) and engine.dialect.name != "sqlite":
-        return "Is the server of DATABASE_URL there, and does its network reach this container?"
+        return "Is the server of CHAINLIT_DATABASE_URL there, and does its network reach this container?"
     return "Is there room on the disk, and may this user write there?"
