@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, select
 
-from chat.accounts import FAILURES, FIRST, MONITOR, OF_THE_STACK, PROBE, SECRET_KEY, WITHIN_SECONDS, Accounts, TooManyError
+from chat.accounts import (
+    FAILURES,
+    FIRST,
+    MONITOR,
+    OF_THE_STACK,
+    PROBE,
+    SECRET_KEY,
+    WITHIN_SECONDS,
+    Accounts,
+    TooManyError,
+)
 from chat.store import tables
 from chat.store.clock import now
 from chat.store.database import open_database
@@ -54,12 +64,21 @@ def accounts(engine: Engine, secrets: Path, clock: Clock) -> Accounts:
 def test_with_the_right_password_only(accounts: Accounts) -> None:
     assert accounts.sign_in("anna", RIGHT) == "anna"
     assert accounts.sign_in(" Anna ", RIGHT) == "anna"
-    for name, password in [("anna", RIGHT + " "), ("anna", ""), ("bert", RIGHT), ("", ""), (FIRST, RIGHT), ("anna", "\ud800")]:
+    for name, password in [
+        ("anna", RIGHT + " "),
+        ("anna", ""),
+        ("bert", RIGHT),
+        ("", ""),
+        (FIRST, RIGHT),
+        ("anna", "\ud800"),
+    ]:
         assert accounts.sign_in(name, password) is None
 
 
 @pytest.mark.parametrize("name", [FIRST, PROBE, MONITOR])
-def test_the_stacks_own_accounts_have_the_secret_that_is_there_now(accounts: Accounts, secrets: Path, name: str) -> None:
+def test_the_stacks_own_accounts_have_the_secret_that_is_there_now(
+    accounts: Accounts, secrets: Path, name: str
+) -> None:
     file = secrets / OF_THE_STACK[name]
     assert accounts.sign_in(name, file.read_text()) == name
     before = accounts.seal(name)

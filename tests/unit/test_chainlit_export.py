@@ -16,7 +16,14 @@ SCHEMA = json.loads((ROOT / "docs" / "chat-export.schema.json").read_text(encodi
 
 
 def step(step_id: str, kind: str, output: str, **rest: Any) -> dict[str, Any]:
-    return {"id": step_id, "type": kind, "output": output, "createdAt": "2026-11-27T09:30:01.000001Z", "feedback": None, **rest}
+    return {
+        "id": step_id,
+        "type": kind,
+        "output": output,
+        "createdAt": "2026-11-27T09:30:01.000001Z",
+        "feedback": None,
+        **rest,
+    }
 
 
 THREAD: dict[str, Any] = {
@@ -30,7 +37,13 @@ THREAD: dict[str, Any] = {
         step("n", "system_message", "**phi** answers you."),
         step("q", "user_message", "# Was\n\nist 2 < 3?\n", metadata={"attached-text": "1,2"}),
         step("r", "run", "", name="on_message"),
-        step("a", "assistant_message", "Ja.\n\n```\n2 < 3\n```", metadata={ANSWER: "phi:1"}, feedback={"forId": "a", "id": "1", "value": 0, "comment": "zu kurz"}),
+        step(
+            "a",
+            "assistant_message",
+            "Ja.\n\n```\n2 < 3\n```",
+            metadata={ANSWER: "phi:1"},
+            feedback={"forId": "a", "id": "1", "value": 0, "comment": "zu kurz"},
+        ),
         step("e", "assistant_message", "Nobody is there.", isError=True),
     ],
 }

@@ -20,7 +20,9 @@ from chat.store.database import UnusableError, open_database
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="no server"))])
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="no server"))]
+)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine = open_database(f"sqlite:///{tmp_path}/chats.db" if request.param == "sqlite" else POSTGRES)
     with engine.begin() as db:
@@ -37,7 +39,9 @@ def chats(engine: Engine) -> Chats:
     return Chats(engine)
 
 
-def step(step_id: str, output: str = "", *, thread: str = "t1", kind: str = "assistant_message", **rest: Any) -> dict[str, Any]:
+def step(
+    step_id: str, output: str = "", *, thread: str = "t1", kind: str = "assistant_message", **rest: Any
+) -> dict[str, Any]:
     return {"id": step_id, "threadId": thread, "type": kind, "output": output, "createdAt": now(), **rest}
 
 
@@ -57,11 +61,19 @@ def names(chats: Chats, user: str = "anna", **filters: Any) -> list[str]:
 
 
 def test_what_chainlit_says_of_a_step_comes_back_as_it_was(chats: Chats) -> None:
-    say(chats, "q", "Hello?", tags=["a", "b"], metadata={"x": {"y": [1]}}, isError=False, command=None, modes={"m": "1"})
+    say(
+        chats, "q", "Hello?", tags=["a", "b"], metadata={"x": {"y": [1]}}, isError=False, command=None, modes={"m": "1"}
+    )
     found = chats.thread("t1")
     assert found is not None
     (only,) = found["steps"]
-    expected = {"tags": ["a", "b"], "metadata": {"x": {"y": [1]}}, "isError": False, "command": None, "modes": {"m": "1"}}
+    expected = {
+        "tags": ["a", "b"],
+        "metadata": {"x": {"y": [1]}},
+        "isError": False,
+        "command": None,
+        "modes": {"m": "1"},
+    }
     assert expected.items() <= only.items()
     assert (only["output"], only["type"], only["threadId"], only["feedback"]) == ("Hello?", "user_message", "t1", None)
 
@@ -260,7 +272,10 @@ def test_opening_it_again_changes_nothing(tmp_path: Path) -> None:
 def test_sqlite_is_asked_for_safety(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path}/chats.db")
     with engine.begin() as db:
-        asked = {name: db.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "foreign_keys", "synchronous")}
+        asked = {
+            name: db.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "foreign_keys", "synchronous")
+        }
     engine.dispose()
     assert asked == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 2}
 
@@ -277,7 +292,7 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[8192:40960] = b"\xff" * (40960 - 8192)
     file.write_bytes(bytes(content))
-    with pytest.raises(UnusableError, match="damaged|malformed"):
+    with pytest.raises(UnusableError, match=r"damaged|malformed"):
         open_database(f"sqlite:///{file}")
     assert file.read_bytes() == bytes(content)
 

@@ -75,7 +75,9 @@ def _where(settings: Settings) -> int:
     print(f"{relay_token.base_url(settings)}   API key for your own containers")
     print(f"    in {relay_token.token_file(settings)}, readable by you only")
     print("\nTo print them:    python3 scripts/passwords.py show")
-    print(f"Forgotten one:    python3 scripts/passwords.py reset {'|'.join(account.service for account in accounts.ALL)}")
+    print(
+        f"Forgotten one:    python3 scripts/passwords.py reset {'|'.join(account.service for account in accounts.ALL)}"
+    )
     print("All anew:         python3 scripts/passwords.py rotate")
     return 0
 

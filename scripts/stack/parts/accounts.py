@@ -1,4 +1,4 @@
-"""The front ends' accounts: the first password that was made for each, new ones for forgotten ones, more of the chat's."""
+"""The front ends' accounts: the first passwords, new ones for those that were forgotten, and more users of the chat."""
 
 from __future__ import annotations
 

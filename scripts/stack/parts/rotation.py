@@ -16,7 +16,11 @@ from stack.parts import containers, made_secrets, relay_token
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
-READERS = ("gateway", "chainlit", "open-webui")  # who reads its secrets only at its start; the monitor does each time it needs one
+READERS = (
+    "gateway",
+    "chainlit",
+    "open-webui",
+)  # who reads its secrets only at its start; the monitor does each time it needs one
 
 
 @dataclass(frozen=True)

@@ -282,8 +282,8 @@ _CAUSES = (
     Cause(
         "chainlit-auth-misconfigured",
         "The chat lets in whoever opens it, or does not come at all.",
-        "The page says that it asks for no name and password, so that chats are not kept either; or the chat ends at its "
-        "start, because it can't read the secrets that it signs people in with.",
+        "The page says that it asks for no name and password, so that chats are not kept either; or the chat ends at "
+        "its start, because it can't read the secrets that it signs people in with.",
         f"docker rm --force {{container}}; {UP}\n# if it stays so, take what a compose file of your own says about its "
         "environment and its volumes out again",
     ),

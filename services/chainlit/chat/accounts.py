@@ -1,8 +1,8 @@
 """Who may sign in to the chat.
 
-Three accounts are the stack's: the first user, the probe and the monitor. Their passwords are secrets that `init` makes,
-and what the secret's file holds at the moment is what counts, so a new secret needs no word to anybody. All others are
-in the database, each with the hash of a password that `scripts/users.py` made.
+Three accounts are the stack's: the first user, the probe and the monitor. Their passwords are secrets that `init`
+makes, and what the secret's file holds at the moment is what counts, so a new secret needs no word to anybody. All
+others are in the database, each with the hash of a password that `scripts/users.py` made.
 """
 
 from __future__ import annotations

@@ -31,9 +31,7 @@ PAGE = """<!doctype html>
 ALL = '<p>All in one file: <a href="/export/all.json">JSON</a></p>'
 EMPTY = "<p>You have no chats yet.</p>"
 
-LINK = HeaderLink(
-    name="export", display_name="Export", icon_url="/public/export.svg", url="/export", target="_self"
-)
+LINK = HeaderLink(name="export", display_name="Export", icon_url="/public/export.svg", url="/export", target="_self")
 
 User = Annotated[PersistedUser, Depends(get_current_user)]
 

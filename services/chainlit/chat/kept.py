@@ -1,7 +1,7 @@
-"""Chats that are kept, and who may see them: on where CHAINLIT_DATABASE_URL says where to keep them, as compose.yaml does.
+"""Chats that are kept, and who may see them: where CHAINLIT_DATABASE_URL says where to keep them, as compose.yaml does.
 
-Without it (`chainlit run services/chainlit/app.py` on a machine of one's own) the chat keeps nothing, asks nobody who he
-is, and needs none of the packages that this does.
+Without it (`chainlit run services/chainlit/app.py` on a machine of one's own) the chat keeps nothing, asks nobody who
+he is, and needs none of the packages that this does.
 """
 
 from __future__ import annotations

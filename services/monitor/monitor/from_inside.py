@@ -35,9 +35,7 @@ class Inside:
 
     tokens: int | None = TOKENS
 
-    def __init__(
-        self, knobs: Knobs, http: httpx.AsyncClient, gateway: str = GATEWAY, secrets: Path = SECRETS
-    ) -> None:
+    def __init__(self, knobs: Knobs, http: httpx.AsyncClient, gateway: str = GATEWAY, secrets: Path = SECRETS) -> None:
         self._knobs = knobs
         self._http = http
         self._gateway = gateway

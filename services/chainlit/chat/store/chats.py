@@ -49,7 +49,7 @@ class Chats:
             )
         return name
 
-    def keep_thread(  # noqa: PLR0913
+    def keep_thread(
         self,
         thread_id: str,
         *,

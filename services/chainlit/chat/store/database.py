@@ -1,7 +1,8 @@
-"""The database: SQLite in a file, or PostgreSQL, whichever CHAINLIT_DATABASE_URL names; brought to its newest form when opened."""
+"""The database: SQLite in a file, or PostgreSQL; when it is opened, it is brought to its newest form."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ def open_database(url: str) -> Engine:
     try:
         engine = _engine(url)
     except (ArgumentError, NoSuchModuleError, ImportError) as wrong:
-        raise UnusableError(f"CHAINLIT_DATABASE_URL can't be used: {wrong}. See .env.example for what it may be.") from wrong
+        raise UnusableError(
+            f"CHAINLIT_DATABASE_URL can't be used: {wrong}. See .env.example for what it may be."
+        ) from wrong
     try:
         with engine.begin() as connection:
             _check(connection)
@@ -81,6 +84,7 @@ def _check(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     alembic = Config()
     alembic.set_main_option("script_location", str(MIGRATIONS))
     alembic.attributes["connection"] = connection

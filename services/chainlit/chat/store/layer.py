@@ -134,7 +134,7 @@ class Layer(BaseDataLayer):
         """An attached file, and its content."""
         return await self._do(lambda: self._chats.file(thread_id, element_id))
 
-    async def get_favorite_steps(self, user_id: str) -> list[Any]:  # noqa: ARG002  (the feature is off)
+    async def get_favorite_steps(self, user_id: str) -> list[Any]:
         return []
 
     async def build_debug_url(self) -> str:
