@@ -129,9 +129,9 @@ async def sign_in_until_locked_out(page: str) -> None:
         for _ in range(20):
             try:
                 await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, "a guess")
-            except open_webui.SignInRefusedError:
+            except SignInRefusedError:
                 continue
-            except open_webui.LockedOutError:
+            except LockedOutError:
                 return
     raise AssertionError("it takes any number of sign-ins")
 

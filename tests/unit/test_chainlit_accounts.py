@@ -166,6 +166,13 @@ def test_the_right_password_makes_earlier_mistakes_good(accounts: Accounts) -> N
         assert accounts.sign_in(FIRST, "made-admin-password") == FIRST
 
 
+@pytest.mark.parametrize("name", [PROBE, MONITOR])
+def test_nobody_can_have_the_stacks_own_eyes_shut(accounts: Accounts, name: str) -> None:
+    for _ in range(2 * FAILURES):
+        assert accounts.sign_in(name, "wrong") is None
+    assert accounts.sign_in(name, f"made-{OF_THE_STACK[name]}") == name
+
+
 def test_guesses_are_forgotten(accounts: Accounts, clock: Clock) -> None:
     for number in range(20):
         accounts.sign_in(FIRST, f"wrong {number}")

@@ -132,17 +132,17 @@ _CAUSES = (
     ),
     Cause(
         "volume-full",
-        "Open WebUI loads, but takes no question or forgets it.",
-        "There is no room on the file system of Open WebUI's volume, which is not the engine's disk.",
+        "The chat, or Open WebUI, takes no question or forgets it.",
+        "There is no room on the file system of the page's volume, which is not the engine's disk.",
         "docker exec {container} sh -c 'df -h /data; du -ah /data | sort -h | tail'\n"
         "# remove what is not needed there, or give it more room; then: docker restart {container}",
     ),
     Cause(
         "volume-read-only",
-        "Open WebUI loads, but takes no question.",
-        "The user that Open WebUI runs as may not write its volume, or the database in it.",
+        "The chat does not come at all; or Open WebUI loads, but takes no question.",
+        "The user that the page's server runs as may not write its volume, or the database in it.",
         "docker rm --force {container}; docker run --rm --user 0:0 --network none --volume {volume}:/data "
-        f"--entrypoint chown {{image}} -R 10003:10003 /data; {UP}\n"
+        f"--entrypoint chown {{image}} -R {{user}} /data; {UP}\n"
         "# if it stays so, compose.override.yaml mounts it to be read only, or its disk is",
     ),
     Cause(

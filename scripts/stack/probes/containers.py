@@ -17,9 +17,9 @@ from stack.parts.development import sources_of
 from stack.probes import nginx_said, out_of_memory
 from stack.probes.as_configured import image_is_current, not_too_open
 from stack.probes.report import Outcome, Status, degraded, failed, ok
-from stack.probes.room import not_stored, volume_can_be_written, volume_is_mounted_read_only
+from stack.probes.room import DATABASES, not_stored, volume_can_be_written, volume_is_mounted_read_only
 from stack.probes.running import Running
-from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT, OPEN_WEBUI
+from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT
 from stack.tools.text import one_line
 
 START_SECONDS = 15.0  # how long a container may still be starting while we look
@@ -120,8 +120,8 @@ def _ended(now: Mapping[str, Any]) -> str:
 async def _as_it_should_be(running: Running, container: Container, service: str, fine: Outcome) -> Outcome:
     """A container that is well can still be an old one, open to others, or unable to store anything."""
     names = {"container": str(container.name), "gateway": running.name_of(GATEWAY)}
-    if service == OPEN_WEBUI:
-        stored = await volume_can_be_written(running, container)
+    if service in DATABASES:
+        stored = await volume_can_be_written(running, container, service)
         if stored.status is not Status.OK:
             return stored
         fine = replace(fine, evidence=f"{fine.evidence}; {stored.evidence}")
@@ -150,7 +150,7 @@ async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
         if name := nginx_said.name_not_found(said):
             return failed("host-name-missing", f"nginx does not start: it can't find {name}", **outcome.names)
     last = one_line(said.splitlines()[-1], 160) if said else ""
-    if container.labels.get(SERVICE_LABEL) == OPEN_WEBUI:
+    if container.labels.get(SERVICE_LABEL) in DATABASES:
         unstored = not_stored(container, said, f"{outcome.evidence}; last in its log: {last}")
         if unstored:
             return unstored

@@ -30,6 +30,9 @@ SECRETS = Path("/run/secrets")
 OF_THE_STACK = {FIRST: "admin-password", PROBE: "probe-password", MONITOR: "monitor-password"}
 """The accounts of the stack, and the name of the secret that is each one's password."""
 
+NOBODYS = (PROBE, MONITOR)
+"""Passwords that no person chose or types: not to be guessed, so nobody can have these accounts locked."""
+
 SECRET_KEY = "secret-key"  # noqa: S105  (a file's name)
 FAILURES = 5  # wrong passwords for a name
 WITHIN_SECONDS = 30.0  # then nobody signs in under it until the first of them is so long ago
@@ -73,7 +76,8 @@ class Accounts:
                 self._failures.pop(name, None)
                 self._make_row(name)
                 return name
-            self._failures.setdefault(name, []).append(self._clock())
+            if name not in NOBODYS:
+                self._failures.setdefault(name, []).append(self._clock())
         return None
 
     def seal(self, name: str) -> str | None:

@@ -6,6 +6,7 @@ he is, and needs none of the packages that this does.
 
 from __future__ import annotations
 
+import logging
 import os
 
 
@@ -20,6 +21,7 @@ def keep_chats() -> None:
 
 
 def _keep_chats_in(url: str) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it says much as soon as it is imported
     from chainlit.config import config  # noqa: PLC0415
 
     from chat import export_page, sign_in, words  # noqa: PLC0415

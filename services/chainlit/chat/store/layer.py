@@ -103,9 +103,8 @@ class Layer(BaseDataLayer):
         await self._store(lambda: self._chats.delete_step(thread_id, step_id))
 
     async def upsert_feedback(self, feedback: Feedback) -> str:
-        made = await self._do(
-            lambda: self._chats.judge(asking.get() or "", feedback.forId, feedback.value, feedback.comment)
-        )
+        user_id = asking.get() or ""
+        made = await self._do(lambda: self._chats.judge(user_id, feedback.forId, feedback.value, feedback.comment))
         if made is None:
             raise ValueError("There is no such message.")
         return made
