@@ -9,6 +9,7 @@ from fakes.open_webui import administrator
 from faults.links import Links
 from faults.named import FRONT_ENDS, Break, Probed, as_root
 from stack.probes import open_webui
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
 

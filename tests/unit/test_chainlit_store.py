@@ -1,8 +1,7 @@
-"""What the chat keeps, and for whom: on SQLite, and on PostgreSQL where TEST_DATABASE_URL names a server."""
+"""What the chat keeps, and for whom: on SQLite, and on PostgreSQL where this machine has the program."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +15,21 @@ from chat.store import tables
 from chat.store.chats import NAME_LETTERS, Chats
 from chat.store.clock import now
 from chat.store.database import UnusableError, open_database
+from fakes.postgres import programs, running_postgres
 
-POSTGRES = os.environ.get("TEST_DATABASE_URL", "")
+HAS_POSTGRES = pytest.mark.skipif(programs() is None, reason="there is no PostgreSQL on this machine")
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="no server"))]
-)
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with running_postgres() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=HAS_POSTGRES)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path}/chats.db" if request.param == "sqlite" else POSTGRES)
+    sqlite = request.param == "sqlite"
+    engine = open_database(f"sqlite:///{tmp_path}/chats.db" if sqlite else request.getfixturevalue("postgres"))
     with engine.begin() as db:
         for table in reversed(tables.metadata.sorted_tables):
             db.execute(table.delete())
@@ -152,6 +157,25 @@ def test_nothing_of_a_deleted_chat_is_left(chats: Chats, engine: Engine) -> None
     with engine.begin() as db:
         left = {table.name: db.execute(select(table)).all() for table in tables.metadata.sorted_tables}
     assert {name for name, rows in left.items() if rows} == {"users"}
+
+
+def test_not_even_in_the_files(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/chats.db")
+    with engine.begin() as db:
+        db.execute(insert(tables.users).values(id="id-of-anna", name="anna", created_at=now()))
+    chats = Chats(engine)
+    say(chats, "q1", "a word that stays", thread="t1")
+    say(chats, "q2", "a word that goes", thread="t2")
+
+    def in_files(word: bytes) -> bool:
+        return any(word in file.read_bytes() for file in tmp_path.iterdir())
+
+    assert in_files(b"a word that stays")
+    assert in_files(b"a word that goes")
+    chats.delete_thread("t2")
+    assert in_files(b"a word that stays")
+    assert not in_files(b"a word that goes")
+    engine.dispose()
 
 
 def test_chats_are_listed_page_by_page_the_last_used_ones_first(chats: Chats) -> None:

@@ -1,4 +1,4 @@
-"""The probe signs in to the chat; to Open WebUI seldom, and tells a lock from a refusal. The page is played by a transport."""
+"""The probe signs in, to Open WebUI seldom, and tells a lock from a refusal. The pages are played by a transport."""
 
 from __future__ import annotations
 

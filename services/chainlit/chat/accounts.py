@@ -23,6 +23,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chat.store.clock import now
+from chat.store.database import overwrite_what_was_deleted
 from chat.store.tables import users
 
 FIRST, PROBE, MONITOR = "admin@localhost", "probe@localhost", "monitor@localhost"
@@ -132,7 +133,9 @@ class Accounts:
         """Remove the account and all its chats; False where there is none of that name, or it is the stack's."""
         with self._engine.begin() as db:
             own = (users.c.name == plain(name), users.c.password.is_not(None))
-            return bool(db.execute(delete(users).where(*own)).rowcount)
+            gone = db.execute(delete(users).where(*own)).rowcount
+        overwrite_what_was_deleted(self._engine)
+        return bool(gone)
 
     def _is_right(self, name: str, password: str) -> bool:
         credential = self._credential(name)

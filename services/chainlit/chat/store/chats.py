@@ -13,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, Select, and_, delete, exists, func, insert, or_, select, update
 
 from chat.store.clock import now
+from chat.store.database import overwrite_what_was_deleted
 from chat.store.tables import feedback, files, steps, threads, users
 
 NAME_LETTERS = 200
@@ -136,6 +137,7 @@ class Chats:
         """Delete the chat and all that belongs to it."""
         with self._engine.begin() as db:
             db.execute(delete(threads).where(threads.c.id == thread_id))
+        overwrite_what_was_deleted(self._engine)
 
     # --- steps ---
 

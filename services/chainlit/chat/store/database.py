@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ def open_database(url: str) -> Engine:
         said = str(getattr(error, "orig", None) or error).strip()
         raise UnusableError(f"The chats' database can't be opened: {said}. {_advice(error, engine)}") from error
     return engine
+
+
+def overwrite_what_was_deleted(engine: Engine) -> None:
+    """SQLite has it in the log beside its file, too, until that is emptied."""
+    if engine.dialect.name == "sqlite":
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _engine(url: str) -> Engine:
