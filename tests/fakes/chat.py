@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
+import socketio
+from socketio.exceptions import SocketIOError
 
 from stack.parts import accounts
 from stack.probes import chat
@@ -69,6 +72,10 @@ class Person:
         """The messages that the page shows when the chat is opened again; or why it shows none."""
         return self._do(lambda user: _resumed(user, chat_id))
 
+    def ask_as(self, profile: str, question: str) -> str:
+        """Begin a chat with that profile, and leave; its id."""
+        return self._do(lambda user: _asked_as(user, profile, question))
+
     def forget(self) -> None:
         """Delete all chats."""
         self._do(lambda user: user.forget_all_chats())
@@ -89,38 +96,60 @@ class Person:
         return finish(signed_in())
 
 
+@asynccontextmanager
+async def _socket() -> AsyncIterator[socketio.AsyncClient]:
+    """The page's, not yet connected; its session is over when the block is."""
+    async with chat.socket() as page:
+        try:
+            yield page
+        finally:
+            if page.connected:
+                await page.emit("clear_session")
+            await page.disconnect()
+
+
+async def _connect(page: socketio.AsyncClient, user: chat.User, chat_id: str = "", profile: str = "") -> None:
+    session = {"sessionId": str(uuid.uuid4()), "clientType": "webapp", "userEnv": "{}"}
+    await page.connect(
+        str(user.http.base_url),
+        headers={"Cookie": user.cookie},
+        auth={**session, "chatProfile": profile, "threadId": chat_id},
+        transports=["websocket"],
+        socketio_path="/ws/socket.io",
+        wait_timeout=SECONDS,
+    )
+    await page.emit("connection_successful")
+
+
 async def _resumed(user: chat.User, chat_id: str) -> list[dict[str, Any]] | str:
     shown: asyncio.Future[list[dict[str, Any]] | str] = asyncio.get_running_loop().create_future()
-    async with chat.socket() as page:
 
-        @page.on("resume_thread")
-        async def resumed(thread: dict[str, Any]) -> None:
-            shown.set_result([step for step in thread["steps"] if step["type"].endswith("_message")])
+    async def resumed(thread: dict[str, Any]) -> None:
+        shown.set_result([step for step in thread["steps"] if step["type"].endswith("_message")])
 
-        @page.on("resume_thread_error")
-        async def refused(error: str) -> None:
-            shown.set_result(error)
-
-        auth = {"sessionId": str(uuid.uuid4()), "clientType": "webapp", "userEnv": "{}", "chatProfile": ""}
+    async with _socket() as page, asyncio.timeout(SECONDS):
+        page.on("resume_thread", resumed)
+        page.on("resume_thread_error", shown.set_result)
         try:
-            await page.connect(
-                str(user.http.base_url),
-                headers={"Cookie": user.cookie},
-                auth={**auth, "threadId": chat_id},
-                transports=["websocket"],
-                socketio_path="/ws/socket.io",
-                wait_timeout=SECONDS,
-            )
-        except chat.SocketIOError as refusal:
+            await _connect(page, user, chat_id)
+        except SocketIOError as refusal:
             return str(refusal)
-        try:
-            async with asyncio.timeout(SECONDS):
-                await page.emit("connection_successful")
-                result = await shown
-                await page.emit("clear_session")
-                return result
-        finally:
-            await page.disconnect()
+        return await shown
+
+
+async def _asked_as(user: chat.User, profile: str, question: str) -> str:
+    begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def begins(thread: dict[str, Any]) -> None:
+        begun.set_result(str(thread["thread_id"]))
+
+    async with _socket() as page, asyncio.timeout(SECONDS):
+        page.on("first_interaction", begins)
+        await _connect(page, user, profile=profile)
+        message = {"id": str(uuid.uuid4()), "name": "test", "type": "user_message", "output": question}
+        at = {"threadId": "", "createdAt": datetime.now(UTC).isoformat()}
+        await page.emit("client_message", {"message": {**message, **at}, "fileReferences": []})
+        return await begun
 
 
 def finish(work: Coroutine[Any, Any, Result]) -> Result:

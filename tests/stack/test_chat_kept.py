@@ -90,6 +90,14 @@ def test_feedback_is_kept(anna: Person) -> None:
     assert not [each for each in anna.messages(chat_id) if each["feedback"]]
 
 
+def test_profile_and_tags_are_kept_from_the_first_word_on(anna: Person) -> None:
+    chat_id = anna.ask_as("Pirate", FRANCE)
+    wait_until(lambda: "chat_profile" in anna.call("GET", f"/project/thread/{chat_id}").json()["metadata"])
+    kept = anna.call("GET", f"/project/thread/{chat_id}").json()
+    assert (kept["tags"], kept["metadata"]["chat_profile"]) == (["Pirate"], "Pirate")
+    assert isinstance(anna.opened(chat_id), list)
+
+
 def test_nobody_sees_or_changes_the_chats_of_another(anna: Person, bert: Person) -> None:
     chat_id = asked(anna)
     (answer,) = answers(anna.messages(chat_id))

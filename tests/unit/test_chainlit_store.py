@@ -86,15 +86,15 @@ def test_what_chainlit_says_of_a_step_comes_back_as_it_was(chats: Chats) -> None
 def test_messages_stand_in_the_order_of_the_conversation(chats: Chats) -> None:
     say(chats, "q1", "first question", createdAt="2026-01-01T10:00:00.000000Z")
     # Stored before the answer that was begun before it.
-    chats.keep_step(step("stop", "stopped", createdAt="2026-01-01T10:00:09.000000Z"), None)
-    chats.keep_step(step("a1", "first answer", createdAt="2026-01-01T10:00:01.000000Z"), None)
+    chats.keep_step(step("stop", "stopped", createdAt="2026-01-01T10:00:09.000000Z"), "id-of-anna")
+    chats.keep_step(step("a1", "first answer", createdAt="2026-01-01T10:00:01.000000Z"), "id-of-anna")
     say(chats, "q2", "second question", createdAt="2026-01-01T10:01:00.000000Z")
     assert outputs(chats) == ["first question", "first answer", "stopped", "second question"]
 
 
 def test_what_is_only_updated_and_never_sent_comes_after_its_question(chats: Chats) -> None:
     say(chats, "q", "question")
-    chats.keep_step({**step("a", "answer"), "createdAt": None}, None)
+    chats.keep_step({**step("a", "answer"), "createdAt": None}, "id-of-anna")
     assert outputs(chats) == ["question", "answer"]
 
 
@@ -106,14 +106,14 @@ def test_of_the_same_moment_the_first_stored_is_the_first(chats: Chats) -> None:
 
 def test_an_edited_message_keeps_its_place(chats: Chats) -> None:
     say(chats, "q", "old")
-    chats.keep_step(step("a", "answer"), None)
+    chats.keep_step(step("a", "answer"), "id-of-anna")
     say(chats, "q", "new", createdAt=now())
     assert outputs(chats) == ["new", "answer"]
 
 
 def test_the_question_is_not_kept_a_second_time(chats: Chats) -> None:
     say(chats, "q", "my secret question")
-    chats.keep_step(step("run", kind="run", input="my secret question"), None)
+    chats.keep_step(step("run", kind="run", input="my secret question"), "id-of-anna")
     say(chats, "q", "another one")
     found = chats.thread("t1")
     assert found is not None
@@ -181,8 +181,8 @@ def test_not_even_in_the_files(tmp_path: Path) -> None:
 def test_chats_are_listed_page_by_page_the_last_used_ones_first(chats: Chats) -> None:
     for number in range(7):
         say(chats, f"q{number}", f"chat {number}", thread=f"t{number}")
-    chats.keep_step(step("a", "answer", thread="t2"), None)
-    chats.keep_step(step("run", kind="run", thread="t0"), None)  # nobody said anything
+    chats.keep_step(step("a", "answer", thread="t2"), "id-of-anna")
+    chats.keep_step(step("run", kind="run", thread="t0"), "id-of-anna")  # nobody said anything
     everything: list[str] = []
     after, more = None, True
     while more:
@@ -208,24 +208,24 @@ def test_chats_are_listed_page_by_page_the_last_used_ones_first(chats: Chats) ->
 )
 def test_search(chats: Chats, search: str, found: list[str]) -> None:
     chats.keep_thread("t1", user_id="id-of-anna", name="The capital")
-    chats.keep_step(step("a1", "It is Paris."), None)
-    chats.keep_step(step("n", "a note of the system's", kind="system_message"), None)
+    chats.keep_step(step("a1", "It is Paris."), "id-of-anna")
+    chats.keep_step(step("n", "a note of the system's", kind="system_message"), "id-of-anna")
     chats.keep_thread("t2", user_id="id-of-anna", name="Trams")
-    chats.keep_step(step("a2", "Alles über die Straßenbahn, zu 100% wahr", thread="t2"), None)
+    chats.keep_step(step("a2", "Alles über die Straßenbahn, zu 100% wahr", thread="t2"), "id-of-anna")
     chats.keep_thread("t3", user_id="id-of-bert", name="Paris, capital, über 100% straßenbahn _")
     assert names(chats, search=search) == found
 
 
 def test_feedback_is_kept_changed_found_and_taken_back(chats: Chats) -> None:
     say(chats, "q", "question")
-    chats.keep_step(step("a", "answer"), None)
+    chats.keep_step(step("a", "answer"), "id-of-anna")
     assert chats.judge("id-of-anna", "a", 0, "wrong")
     made = chats.judge("id-of-anna", "a", 1, "not so wrong")
     found = chats.thread("t1")
     assert found is not None
     assert found["steps"][1]["feedback"] == {"forId": "a", "id": made, "value": 1, "comment": "not so wrong"}
     assert (names(chats, value=1), names(chats, value=0)) == (["question"], [])
-    chats.keep_step(step("a", "answer, changed"), None)
+    chats.keep_step(step("a", "answer, changed"), "id-of-anna")
     assert names(chats, value=1) == ["question"]
     assert made
     assert chats.take_back("id-of-anna", made)
@@ -247,7 +247,9 @@ def test_nobody_else_can_do_anything_with_an_id(chats: Chats) -> None:
         chats.keep_file({"id": "f", "threadId": "t2", "forId": "q1"}, b"haha")
     chats.delete_step("t2", "q")
     chats.delete_file("t2", "f")
-    chats.keep_thread("t1", user_id="id-of-bert")
+    chats.keep_thread("t1", user_id="id-of-bert", name="mine")
+    say(chats, "q2", "haha", thread="t1", user="bert")
+    chats.keep_step(step("q", "haha", thread="t1"), "id-of-bert")
     assert chats.file("t2", "f") is None
     assert chats.thread("t1") == before
     assert chats.file("t1", "f") == ({"id": "f", "threadId": "t1", "forId": "q"}, b"anna's")

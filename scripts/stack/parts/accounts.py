@@ -166,9 +166,9 @@ def _running(settings: Settings, client: DockerClient, account: Account) -> Cont
     return container
 
 
-def _inside(container: Container, argv: Sequence[str], password: str = "") -> Finished:
+def _inside(container: Container, argv: Sequence[str], line: str = "") -> Finished:
     command = ["docker", "exec", "--interactive", str(container.name), *argv]
-    return run(command, stdin=f"{password}\n", timeout=INSIDE_SECONDS)
+    return run(command, stdin=f"{line}\n", timeout=INSIDE_SECONDS)
 
 
 def _unknown(account: Account, user: str) -> StackError:

@@ -22,7 +22,7 @@ def keep_chats() -> None:
 
 def _keep_chats_in(url: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it says much as soon as it is imported
-    from chainlit.config import config  # noqa: PLC0415
+    from chainlit import data  # noqa: PLC0415
 
     from chat import export_page, sign_in, words  # noqa: PLC0415
     from chat.accounts import Accounts  # noqa: PLC0415
@@ -37,6 +37,9 @@ def _keep_chats_in(url: str) -> None:
         raise SystemExit(f"The chat can't keep what is said. {unusable}") from unusable
     except OSError as missing:
         raise SystemExit(f"The chat's secrets can't be read ({missing}). Run: python3 scripts/up.py") from missing
-    config.code.data_layer = lambda: layer
+    data._data_layer, data._data_layer_initialized = (
+        layer,
+        True,
+    )  # by its decorator a changed app would keep the old one
     export_page.offer(layer)
     words.speak()

@@ -66,8 +66,8 @@ class Chats:
         with self._engine.begin() as db:
             if user_id:
                 _make_thread(db, thread_id, user_id)
-            row = db.execute(select(threads.c.metadata).where(threads.c.id == thread_id)).first()
-            if row is None:
+            row = db.execute(select(threads.c.metadata, threads.c.user_id).where(threads.c.id == thread_id)).first()
+            if row is None or user_id not in (None, row.user_id):
                 return
             changes: dict[str, Any] = {}
             if name is not None:
@@ -126,7 +126,8 @@ class Chats:
                 exists().select_from(judged).where(steps.c.thread_id == threads.c.id, feedback.c.value == value)
             )
         with self._engine.begin() as db:
-            last = db.execute(select(threads.c.changed_at, threads.c.id).where(threads.c.id == after)).first()
+            own = (threads.c.id == after, threads.c.user_id == user_id)
+            last = db.execute(select(threads.c.changed_at, threads.c.id).where(*own)).first()
             if last:
                 later = and_(threads.c.changed_at == last.changed_at, threads.c.id > last.id)
                 wanted = wanted.where(or_(threads.c.changed_at < last.changed_at, later))
@@ -141,8 +142,8 @@ class Chats:
 
     # --- steps ---
 
-    def keep_step(self, step: Mapping[str, Any], user_id: str | None) -> None:
-        """Store a step, or change it. Of a thread that is not there, only a user's message is taken, and begins it.
+    def keep_step(self, step: Mapping[str, Any], user_id: str) -> None:
+        """Store a step of that user's, or change it. Where the thread is not there, only a message of his begins it.
 
         Raises:
             IntegrityError: its id belongs to another thread.
@@ -152,9 +153,10 @@ class Chats:
         if step["type"] == "run":
             details.pop("input", None)  # the question once more, and it would stay when the question is edited
         with self._engine.begin() as db:
-            if step["type"] == "user_message" and user_id:
+            if step["type"] == "user_message":
                 _make_thread(db, thread_id, user_id, output)
-            elif db.scalar(select(threads.c.id).where(threads.c.id == thread_id)) is None:
+            own = select(threads.c.id).where(threads.c.id == thread_id, threads.c.user_id == user_id)
+            if db.scalar(own) is None:
                 return
             same = (steps.c.id == step["id"], steps.c.thread_id == thread_id)
             changed = db.execute(update(steps).where(*same).values(type=step["type"], output=output, details=details))

@@ -91,6 +91,9 @@ class Layer(BaseDataLayer):
     async def create_step(self, step_dict: Any) -> None:
         step, user_id = dict(step_dict), _user_of_session()
         await self._store(lambda: self._chats.keep_step(step, user_id))
+        if step["type"] == "user_message":  # Chainlit says only when somebody leaves how the chat was set
+            thread_id, how = step["threadId"], context.session.to_persistable()
+            await self._store(lambda: self._chats.keep_thread(thread_id, metadata=how))
 
     @queue_until_user_message()
     async def update_step(self, step_dict: Any) -> None:
@@ -159,9 +162,9 @@ class Layer(BaseDataLayer):
                 return
 
 
-def _user_of_session() -> str | None:
+def _user_of_session() -> str:
     user = context.session.user
-    return user.id if isinstance(user, PersistedUser) else None
+    return str(user.id) if isinstance(user, PersistedUser) else ""
 
 
 def _address(details: dict[str, Any]) -> str:
