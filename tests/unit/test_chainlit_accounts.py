@@ -126,6 +126,7 @@ def test_who_is_removed_leaves_nothing(accounts: Accounts, engine: Engine) -> No
 
 def test_the_stacks_own_accounts_can_not_be_made_changed_or_removed(accounts: Accounts) -> None:
     for name, secret in OF_THE_STACK.items():
+        assert not accounts.add(name, "mine")  # nor before it has signed in for the first time
         assert accounts.sign_in(name, f"made-{secret}") == name
         assert not accounts.add(name, "mine")
         assert not accounts.set_password(name, "mine")
