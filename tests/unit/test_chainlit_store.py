@@ -306,6 +306,16 @@ def test_sqlite_is_asked_for_safety(tmp_path: Path) -> None:
     assert asked == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 2}
 
 
+def test_who_reads_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/chats.db")
+    chats = Chats(engine)
+    with engine.begin() as writing:
+        writing.execute(insert(tables.users).values(id="id-of-anna", name="anna", created_at=now()))
+        assert chats.user("anna") is None  # not yet
+    assert chats.user("anna")
+    engine.dispose()
+
+
 def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "chats.db"
     engine = open_database(f"sqlite:///{file}")

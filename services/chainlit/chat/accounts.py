@@ -23,7 +23,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from chat.store.clock import now
-from chat.store.database import overwrite_what_was_deleted
+from chat.store.database import for_reading, overwrite_what_was_deleted
 from chat.store.tables import users
 
 FIRST, PROBE, MONITOR = "admin@localhost", "probe@localhost", "monitor@localhost"
@@ -59,6 +59,7 @@ class Accounts:
 
     def __init__(self, engine: Engine, secrets: Path = SECRETS, clock: Callable[[], float] = monotonic) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
         self._secrets = secrets
         self._clock = clock
         self._failures: dict[str, list[float]] = {}
@@ -119,7 +120,7 @@ class Accounts:
 
     def names(self) -> list[str]:
         """All who can sign in with a password of their own, and the first user."""
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             own = db.scalars(select(users.c.name).where(users.c.password.is_not(None)).order_by(users.c.name))
             return [FIRST, *own]
 
@@ -151,7 +152,7 @@ class Accounts:
                 return self.secret(OF_THE_STACK[name]) or None
             except OSError:
                 return None
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             hashed: str | None = db.scalar(select(users.c.password).where(users.c.name == name))
         return hashed
 

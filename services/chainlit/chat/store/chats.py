@@ -13,7 +13,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Engine, Select, and_, delete, exists, func, insert, or_, select, update
 
 from chat.store.clock import now
-from chat.store.database import overwrite_what_was_deleted
+from chat.store.database import for_reading, overwrite_what_was_deleted
 from chat.store.tables import feedback, files, steps, threads, users
 
 NAME_LETTERS = 200
@@ -31,12 +31,13 @@ class Chats:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
 
     # --- users ---
 
     def user(self, name: str) -> dict[str, Any] | None:
         """Who has that name: ``id``, ``name`` and ``created_at``."""
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             row = db.execute(select(users.c.id, users.c.name, users.c.created_at).where(users.c.name == name)).first()
         return dict(row._mapping) if row else None
 
@@ -44,7 +45,7 @@ class Chats:
 
     def owner(self, thread_id: str) -> str | None:
         """The name of the user whose chat it is."""
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             name: str | None = db.scalar(
                 select(users.c.name).join(threads, threads.c.user_id == users.c.id).where(threads.c.id == thread_id)
             )
@@ -82,7 +83,7 @@ class Chats:
 
     def thread(self, thread_id: str) -> Thread | None:
         """The whole chat, its steps in the order of the conversation."""
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             row = db.execute(
                 select(threads, users.c.name.label("user_name")).join(users).where(threads.c.id == thread_id)
             ).first()
@@ -125,7 +126,7 @@ class Chats:
             wanted = wanted.where(
                 exists().select_from(judged).where(steps.c.thread_id == threads.c.id, feedback.c.value == value)
             )
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             own = (threads.c.id == after, threads.c.user_id == user_id)
             last = db.execute(select(threads.c.changed_at, threads.c.id).where(*own)).first()
             if last:
@@ -219,7 +220,7 @@ class Chats:
 
     def file(self, thread_id: str, file_id: str) -> tuple[File, bytes | None] | None:
         """What is known of a file, and its content."""
-        with self._engine.begin() as db:
+        with self._reading.begin() as db:
             same = (files.c.id == file_id, files.c.thread_id == thread_id)
             row = db.execute(select(files.c.details, files.c.content).where(*same)).first()
         return (row.details, row.content) if row else None

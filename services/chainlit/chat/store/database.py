@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, S
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 10.0  # for another program that writes, such as users.py
+READS = "reads_only"
 
 
 class UnusableError(Exception):
@@ -47,6 +48,11 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def for_reading(engine: Engine) -> Engine:
+    """The same for those who write nothing, and so need not wait for one that does."""
+    return engine.execution_options(**{READS: True})
+
+
 def overwrite_what_was_deleted(engine: Engine) -> None:
     """SQLite has it in the log beside its file, too, until that is emptied."""
     if engine.dialect.name == "sqlite":
@@ -76,7 +82,8 @@ def _prepare(connection: Any, _: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # one that writes only later may find that another one has written
+    # One that begins to write only later may find that another one has written since.
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get(READS) else "BEGIN IMMEDIATE")
 
 
 def _check(connection: Connection) -> None:
