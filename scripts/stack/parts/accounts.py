@@ -51,7 +51,7 @@ class Account:
         return f"{settings.compose_project_name}_{self.service}-secrets"
 
 
-USERS_OF_THE_CHAT = ("/opt/venv/bin/python", "/app/users.py")
+USERS_OF_THE_CHAT = ("/opt/venv/bin/python", "/app/manage_users.py")
 CHAT = Account(
     "chainlit",
     "admin@localhost",
