@@ -16,7 +16,6 @@ from fastapi import HTTPException
 
 from chat.accounts import SECRET_KEY, Accounts, TooManyError
 from chat.store.layer import Layer, asking
-from chat.words import TOO_MANY
 
 SEAL = "seal"
 WAITING = 10  # sign-ins at a time; each takes a quarter of a second
@@ -33,9 +32,9 @@ def require(accounts: Accounts, layer: Layer) -> None:
     thread = ThreadPoolExecutor(1, thread_name_prefix="sign-in")
     waiting = asyncio.Semaphore(WAITING)
 
-    async def sign_in(name: str, password: str) -> User | None:
+    async def sign_in(name: str, password: str) -> User:
         if waiting.locked():
-            raise HTTPException(429, detail=TOO_MANY, headers={"Retry-After": "1"})
+            raise HTTPException(429, detail="Too many sign in at once: try again.", headers={"Retry-After": "1"})
         async with waiting:
             return await asyncio.get_running_loop().run_in_executor(thread, _let_in, accounts, name, password)
 
@@ -57,15 +56,15 @@ def require(accounts: Accounts, layer: Layer) -> None:
     chainlit.auth.authenticate_user = who
 
 
-def _let_in(accounts: Accounts, name: str, password: str) -> User | None:
+def _let_in(accounts: Accounts, name: str, password: str) -> User:
     try:
         known = accounts.sign_in(name, password)
     except TooManyError as wait:
         log.warning("too many wrong passwords for one name")
-        raise HTTPException(429, detail=TOO_MANY, headers={"Retry-After": str(wait.seconds)}) from wait
+        raise HTTPException(429, detail=str(wait), headers={"Retry-After": str(wait.seconds)}) from wait
     if known is None:
         log.warning("a wrong name or password")  # not which: people type passwords into the wrong field
-        return None
+        raise HTTPException(401, detail="Wrong name or password.")
     return User(identifier=known, metadata={SEAL: accounts.seal(known)})
 
 
