@@ -53,7 +53,7 @@ def test_too_many_guesses_are_told(page: Page, chat_address: str, anna: Person, 
             page.get_by_role("button", name="Sign In").click()
         statuses.append(answer.value.status)
     assert statuses[-1] == 429
-    expect(page.get_by_text("Too many wrong passwords")).to_be_visible()
+    expect(page.get_by_text("Too many wrong passwords").first).to_be_visible()
     look("must-wait")
 
 
@@ -138,6 +138,7 @@ def test_what_the_user_thinks_of_an_answer_is_kept(chat: Chat, anna: Person, loo
     expect(chat.from_app.locator(".positive-feedback-on")).to_be_visible()
     look("judged")
     (kept,) = anna.chats()
+    wait_until(lambda: any(each["feedback"] for each in anna.messages(kept["id"])))  # the page shows it before
     (judged,) = [each["feedback"] for each in anna.messages(kept["id"]) if each["feedback"]]
     assert (judged["value"], judged["comment"]) == (1, "well said")
     chat.page.goto(f"{anna.page}/thread/{kept['id']}")
