@@ -134,13 +134,17 @@ def test_what_the_user_thinks_of_an_answer_is_kept(chat: Chat, anna: Person, loo
     chat.from_app.hover()
     chat.from_app.locator(".positive-feedback-off").click()
     chat.page.get_by_role("dialog").get_by_role("textbox").fill("well said")
-    chat.page.locator("#submit-feedback").click()
+    with chat.page.expect_response("**/feedback"):
+        chat.page.locator("#submit-feedback").click()
     expect(chat.from_app.locator(".positive-feedback-on")).to_be_visible()
     look("judged")
     (kept,) = anna.chats()
-    wait_until(lambda: any(each["feedback"] for each in anna.messages(kept["id"])))  # the page shows it before
-    (judged,) = [each["feedback"] for each in anna.messages(kept["id"]) if each["feedback"]]
-    assert (judged["value"], judged["comment"]) == (1, "well said")
+    (answer,) = [
+        each
+        for each in anna.call("GET", f"/export/{kept['id']}.json").json()["messages"]
+        if each["role"] == "assistant"
+    ]
+    assert answer["feedback"] == {"good": True, "comment": "well said"}
     chat.page.goto(f"{anna.page}/thread/{kept['id']}")
     expect(chat.from_app.locator(".positive-feedback-on")).to_be_visible(timeout=OPEN_MS)
 

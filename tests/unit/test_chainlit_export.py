@@ -36,7 +36,7 @@ THREAD: dict[str, Any] = {
     "steps": [
         step("n", "system_message", "**phi** answers you."),
         step("q", "user_message", "# Was\n\nist 2 < 3?\n", metadata={"attached-text": "1,2"}),
-        step("r", "run", "", name="on_message"),
+        step("r", "run", "", name="on_message", feedback=BAD),
         step(
             "a",
             "assistant_message",
@@ -44,7 +44,7 @@ THREAD: dict[str, Any] = {
             metadata={ANSWER: "phi:1"},
             feedback={"forId": "a", "id": "1", "value": 0, "comment": "zu kurz"},
         ),
-        step("e", "assistant_message", "Nobody is there.", isError=True),
+        step("e", "assistant_message", "Nobody is there.", isError=True, parentId="r"),
     ],
 }
 

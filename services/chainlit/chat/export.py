@@ -20,6 +20,7 @@ def as_json(thread: Mapping[str, Any]) -> dict[str, Any]:
     files: dict[str, list[dict[str, Any]]] = {}
     for each in thread["elements"]:
         files.setdefault(each.get("forId") or "", []).append({"name": each.get("name"), "type": each.get("mime")})
+    judged = {step["id"]: step["feedback"] for step in thread["steps"] if step["feedback"]}
     return {
         "schema": SCHEMA,
         "id": thread["id"],
@@ -27,7 +28,7 @@ def as_json(thread: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": thread["createdAt"],
         "exported_at": now(),
         "tags": thread["tags"],
-        "messages": [_message(step, files) for step in thread["steps"] if step["type"] in ROLES],
+        "messages": [_message(step, files, judged) for step in thread["steps"] if step["type"] in ROLES],
     }
 
 
@@ -51,10 +52,13 @@ def file_name(thread: Mapping[str, Any], ending: str) -> str:
     return f"{thread['createdAt'][:10]}-{title or 'chat'}.{ending}"
 
 
-def _message(step: Mapping[str, Any], files: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def _message(
+    step: Mapping[str, Any], files: Mapping[str, list[dict[str, Any]]], judgements: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     metadata = step.get("metadata") or {}
-    judged = step.get("feedback")
     model = metadata.get(ANSWER)
+    # Chainlit's page judges the run that made the answer.
+    judged = judgements.get(step["id"]) or (judgements.get(step.get("parentId") or "") if model else None)
     role = ROLES[step["type"]]
     return {
         "role": "notice" if role == "assistant" and model is None else role,
