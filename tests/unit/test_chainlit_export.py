@@ -26,6 +26,7 @@ def step(step_id: str, kind: str, output: str, **rest: Any) -> dict[str, Any]:
     }
 
 
+BAD = {"forId": "r", "id": "1", "value": 0, "comment": "zu kurz"}
 THREAD: dict[str, Any] = {
     "id": "t1",
     "name": "Was ist 2 < 3?",
@@ -42,7 +43,7 @@ THREAD: dict[str, Any] = {
             "assistant_message",
             "Ja.\n\n```\n2 < 3\n```",
             metadata={ANSWER: "phi:1"},
-            feedback={"forId": "a", "id": "1", "value": 0, "comment": "zu kurz"},
+            parentId="r",
         ),
         step("e", "assistant_message", "Nobody is there.", isError=True, parentId="r"),
     ],
