@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     hold_tokens: Annotated[int, Field(ge=0)]
     answers_at_once: Annotated[int, Field(ge=1)]
     line_length: Annotated[int, Field(ge=0)]
+    chainlit_database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
     gateway_cpus: Cpus

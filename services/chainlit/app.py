@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import chainlit as cl
+from chainlit.types import ThreadDict
 
 from chat.home import make_home
 
@@ -30,6 +31,7 @@ from chat import (  # noqa: E402
 from chat.answer import Answer  # noqa: E402
 from chat.figures import Figures  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
+from chat.kept import keep_chats  # noqa: E402
 from chat.leaving import page_left  # noqa: E402
 from chat.line import EVERYBODYS  # noqa: E402
 from chat.memory import Memory  # noqa: E402
@@ -38,6 +40,7 @@ from chat.page import answer_first, close_doors, follow_the_system, open_pages  
 from chat.problems import Problem, unexpected  # noqa: E402
 from chat.retries import patiently  # noqa: E402
 from chat.shared import Shared  # noqa: E402
+from chat.store.clock import now  # noqa: E402
 
 looks: Shared[str] = Shared()
 counted = Metrics(
@@ -47,6 +50,7 @@ counted = Metrics(
 )
 close_doors()
 answer_first(endpoints.routes(counted))
+keep_chats()
 follow_the_system()
 uploads.accept_files()
 
@@ -122,6 +126,14 @@ async def answer_again(_action: cl.Action) -> None:
     again.ask()
 
 
+@cl.on_chat_resume
+async def go_on(thread: ThreadDict) -> None:
+    """All that was said is told to the model again; who answers is said with the next answer, where that is news."""
+    thread["steps"] = asides.with_figures(thread["steps"])
+    with suppress(Problem):  # the next question will show what is wrong
+        preferences.keep_up(await server.find(preferences.knobs()))
+
+
 @cl.on_message
 async def answer(question: cl.Message) -> None:
     # Stop cancels this task, also when Chainlit runs it for an edited question and forgets to note it.
@@ -143,6 +155,8 @@ async def answer(question: cl.Message) -> None:
             figures = Figures(which, where.root, coming, waited)
             async with aclosing(coming.pieces()) as pieces:
                 async for piece in with_dollars(pieces):
+                    # Its place in the conversation when that is resumed.
+                    reply.created_at = reply.created_at or now()
                     await reply.stream_token(piece)
     except asyncio.CancelledError:
         counted.ended("stopped", figures)
@@ -187,10 +201,10 @@ async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
     cl.user_session.set("told", None)
     knobs = preferences.knobs()
     where, which = await (patiently(look) if patient else look())
-    if told != (where.root, which):
+    if told != [where.root, which]:
         # The system's, so that it stands on the start screen and does not end it.
         await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()
-    cl.user_session.set("told", (where.root, which))
+    cl.user_session.set("told", [where.root, which])  # a list, as it comes back when the chat is resumed
     return where, which
 
 

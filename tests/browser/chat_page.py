@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import FilePayload, Locator, Page, expect
+import re
+from functools import lru_cache
+
+from playwright.sync_api import BrowserContext, FilePayload, Locator, Page, expect
+
+from fakes.chat import Person, first_user
+from stack.settings import load
 
 ANSWER_MS = 60_000
+OPEN_MS = 30_000
+
+
+@lru_cache(maxsize=1)
+def anybody() -> Person:
+    """Somebody who may sign in, where it does not matter who."""
+    return first_user(load())
+
+
+def let_in(context: BrowserContext, person: Person) -> None:
+    """Have the browser know the page as one where that person has signed in."""
+    name, _, value = person.signed_in().partition("=")
+    context.add_cookies([{"name": name, "value": value, "url": person.page, "httpOnly": True, "sameSite": "Strict"}])
+
+
+def sign_in(page: Page, address: str, person: Person) -> None:
+    """By the form, as a person does."""
+    page.goto(address)
+    page.locator("#email").fill(person.name)
+    page.locator("#password").fill(person.password)
+    page.get_by_role("button", name="Sign In").click()
 
 
 class Chat:
-    """The chat, opened, and told which model answers."""
+    """The chat, opened by somebody who is signed in, and told which model answers."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page, address: str, who: Person | None = None) -> None:
         self.page = page
+        let_in(page.context, who or anybody())
         page.goto(address)
-        expect(self.notice).to_be_visible(timeout=30_000)
+        expect(self.notice).to_be_visible(timeout=OPEN_MS)
 
     @property
     def notice(self) -> Locator:
@@ -29,6 +57,20 @@ class Chat:
     def from_app(self) -> Locator:
         """Answers and errors."""
         return self.page.locator('[data-step-type="assistant_message"]')
+
+    @property
+    def from_user(self) -> Locator:
+        """Questions."""
+        return self.page.locator('[data-step-type="user_message"]')
+
+    @property
+    def side_bar(self) -> Locator:
+        """The chats that are kept."""
+        return self.page.locator("#thread-history")
+
+    def kept(self, name: str | re.Pattern[str]) -> Locator:
+        """One of them."""
+        return self.side_bar.get_by_role("listitem").filter(has_text=name)
 
     @property
     def stop_button(self) -> Locator:

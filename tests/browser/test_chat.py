@@ -31,9 +31,9 @@ def test_answers_and_remembers(chat: Chat, look: Look) -> None:
     look("second-answer")
 
 
-def test_a_new_chat_remembers_nothing(chat: Chat) -> None:
+def test_a_new_chat_remembers_nothing(chat: Chat, chat_address: str) -> None:
     chat.ask("What is the capital of France?")
-    chat.page.reload()
+    chat.page.goto(chat_address)
     expect(chat.notice).to_be_visible()
     expect(chat.from_app).to_have_count(0)
     assert "Berlin" not in chat.ask("And of Germany?")

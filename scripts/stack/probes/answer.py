@@ -12,6 +12,7 @@ from stack.probes import causes, chat, open_webui
 from stack.probes.chat import Conversation, judge
 from stack.probes.crowd import Asking
 from stack.probes.report import Outcome, Status, degraded, failed, ok
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC, Page, Surroundings
 from stack.probes.upstream import Answer, first_token, some_token
 from stack.tools.text import one_line
@@ -39,19 +40,24 @@ async def chat_answers(around: Surroundings) -> Outcome:
     page = around.page(CHAINLIT)
     # What the chat shows first may hold more than a token, and what it has sent when it is stopped is a few more.
     enough = chat.ENOUGH if around.tokens is None else 1
-    return await _answers(
-        around,
-        FrontEnd(
-            CHAINLIT,
-            page,
-            lambda asking: chat.converse(
-                page.url,
-                headers=page.headers,
-                enough=enough,
-                asking=asking,
-            ),
-        ),
-    )
+
+    async def converse(asking: Asking) -> Conversation | Outcome:
+        async with page.client() as http:
+            user = await _signed_in_to_the_chat(around, http)
+            if isinstance(user, Outcome):
+                return user
+            return await chat.converse(user, enough=enough, asking=asking)
+
+    return await _answers(around, FrontEnd(CHAINLIT, page, converse))
+
+
+async def _signed_in_to_the_chat(around: Surroundings, http: httpx.AsyncClient) -> chat.User | Outcome:
+    if not await chat.asks_for_a_password(http):
+        return failed("chainlit-auth-misconfigured", "the page does not ask for a name and a password")
+    try:
+        return await around.chat_user(http)
+    except (SignInRefusedError, LockedOutError) as refused:
+        return failed("sign-in-refused", str(refused))
 
 
 async def open_webui_answers(around: Surroundings) -> Outcome:
@@ -74,9 +80,9 @@ async def _user_and_model(around: Surroundings, http: httpx.AsyncClient) -> tupl
     """Who asks Open WebUI, and what is chosen there to be answered by the model; or what stands in the way."""
     try:
         user = await around.open_webui_user(http)
-    except open_webui.SignInRefusedError as refused:
+    except SignInRefusedError as refused:
         return failed("sign-in-refused", str(refused))
-    except open_webui.LockedOutError as too_often:
+    except LockedOutError as too_often:
         return failed("webui-locked-out", str(too_often), seconds=str(too_often.seconds))
     if isinstance(user, Outcome):
         return user
@@ -189,23 +195,9 @@ async def _why_no_question_is_taken(around: Surroundings, service: str, asked: s
         there = await page_is_there(around, service)
     except httpx.HTTPError as strange:
         return failed("unknown", f"{around.page(service).url}: {type(strange).__name__}: {strange}; {asked}")
-    if there.status is Status.OK and service == CHAINLIT and await _wants_a_sign_in(around):
-        return failed(
-            "chainlit-auth-misconfigured", f"the page wants a sign-in, which this stack has none for; {asked}"
-        )
     if there.status is Status.OK:
         return failed("unknown", f"the page answers, but takes no question: {asked}")
     return replace(there, evidence=f"{there.evidence}; {asked}") if there.cause == "unknown" else there
-
-
-async def _wants_a_sign_in(around: Surroundings) -> bool:
-    """Whether the chat's page shows a sign-in instead of the chat, as it asks itself when it is opened."""
-    try:
-        async with around.page(CHAINLIT).client() as http:
-            found = Answer.of(await http.get("/auth/config", timeout=HEALTH_SECONDS)).json
-    except httpx.HTTPError:
-        return False
-    return isinstance(found, dict) and found.get("requireLogin") is True
 
 
 async def _second_opinion(around: Surroundings, said: str) -> Outcome:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+import httpx
 import socketio
 from socketio.exceptions import SocketIOError
 
@@ -20,6 +21,7 @@ from stack.probes.causes import CATALOGUE
 from stack.probes.crowd import Asking, came
 from stack.probes.refusals import meaning
 from stack.probes.report import Outcome, Speed, degraded, failed
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.tools.text import one_line
 
 QUESTION = "Say only: OK"
@@ -27,6 +29,10 @@ ENOUGH = 8  # pieces of text: a small model that rambles is stopped there, as a 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 90.0
 LEAVE_SECONDS = 3.0
+REQUEST_SECONDS = 10.0
+LOCKED_OUT_SECONDS = 30
+MANY = 100  # chats that are asked for at a time
+PROBE_ACCOUNT = "probe@localhost"  # as services/chainlit/chat/accounts.py calls it
 
 PLACE = "place_message"  # what the app sends those who stand in its line, with `before` in its metadata
 CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
@@ -49,6 +55,7 @@ class Conversation:
     ended: bool = False  # the app said that it is done
     stopped: bool = False  # by us, after enough text
     lost: str | None = None  # why the connection ended before the answer did
+    chat: str | None = None  # under which id the page keeps it
     before: int | None = None  # who stand before us in the chat's line; None: we don't stand in it
     asking: Asking | None = None  # is told how far it has come
 
@@ -85,20 +92,99 @@ class Conversation:
         return Speed(self.first_text_seconds, rate)
 
 
-async def converse(
-    url: str,
-    question: str = QUESTION,
-    *,
-    headers: Mapping[str, str] | None = None,
-    enough: int = ENOUGH,
-    asking: Asking | None = None,
-) -> Conversation:
-    """Open a session, ask one question, read the answer to its end and leave.
+@dataclass(frozen=True)
+class User:
+    """Somebody who is signed in.
 
     Args:
-        url: address of the page.
-        headers: to be sent besides, such as ``Host`` where the address is not the one that a browser would know.
+        http: whose base address is the page's, and whose headers go with every request.
+        cookie: by which the page knows who it is.
+    """
+
+    http: httpx.AsyncClient
+    cookie: str
+
+    @classmethod
+    async def signed_in(cls, http: httpx.AsyncClient, name: str, password: str) -> User:
+        """Sign in as the page does.
+
+        Raises:
+            SignInRefusedError: with what the page says.
+            LockedOutError: there were too many wrong passwords for that name, or too many sign in at once.
+            httpx.HTTPError: there is no page.
+        """
+        form = {"username": name, "password": password}
+        answer = await http.post("/login", data=form, timeout=REQUEST_SECONDS)
+        answer.raise_for_status() if answer.is_server_error else None
+        said = f"{answer.status_code} {one_line(answer.text, 160)}"
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = answer.headers.get("Retry-After", "")
+            raise LockedOutError(said, int(wait) if wait.isdecimal() else LOCKED_OUT_SECONDS)
+        if not (answer.is_success and answer.cookies):
+            raise SignInRefusedError(said)
+        return cls(http, "; ".join(f"{name}={value}" for name, value in answer.cookies.items()))
+
+    async def chats(self, search: str | None = None) -> list[dict[str, Any]]:
+        """Those in the side bar, the last used one first.
+
+        Raises:
+            httpx.HTTPError: the page does not say.
+        """
+        body = {"pagination": {"first": MANY}, "filter": {"search": search}}
+        answer = await self.call("POST", "/project/threads", body)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
+
+    async def forget_chat(self, chat: str) -> None:
+        """Delete it."""
+        await self.call("DELETE", "/project/thread", {"threadId": chat})
+
+    async def forget_all_chats(self) -> None:
+        """Delete every chat of the account.
+
+        Raises:
+            httpx.HTTPError: the page does not say which there are.
+        """
+        while found := await self.chats():
+            for each in found:
+                await self.forget_chat(str(each["id"]))
+
+    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """One call of the page's own interface."""
+        return await self.http.request(
+            method, path, json=body, headers={"Cookie": self.cookie}, timeout=REQUEST_SECONDS
+        )
+
+
+async def asks_for_a_password(http: httpx.AsyncClient) -> bool:
+    """Whether the page lets in only who signs in with a password, as it says itself when it is opened.
+
+    Raises:
+        httpx.HTTPError: there is no page.
+    """
+    answer = await http.get("/auth/config", timeout=REQUEST_SECONDS)
+    answer.raise_for_status()
+    try:
+        found = answer.json()
+        return bool(found["requireLogin"] and found["passwordAuth"])
+    except (ValueError, KeyError, TypeError):  # a version that tells it otherwise
+        return True
+
+
+async def converse(
+    user: User,
+    question: str = QUESTION,
+    *,
+    enough: int = ENOUGH,
+    keep: bool = False,
+    asking: Asking | None = None,
+) -> Conversation:
+    """Ask one question in a new chat, read the answer to its end, and delete the chat.
+
+    Args:
         enough: after so many pieces of text the answer is stopped, as a user would stop it.
+        keep: leave the chat where it is.
         asking: is told when the first text comes, and when the question stands in the chat's line.
 
     Raises:
@@ -110,7 +196,7 @@ async def converse(
     async with socket() as page:
         page.on("*", session.on_event)
         page.on("disconnect", session.on_disconnect)
-        return await _converse(page, session, url, headers)
+        return await _converse(page, session, user, keep=keep)
 
 
 @asynccontextmanager
@@ -121,14 +207,15 @@ async def socket() -> AsyncIterator[socketio.AsyncClient]:
         yield socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=http)
 
 
-async def _converse(
-    page: socketio.AsyncClient, session: _Session, url: str, headers: Mapping[str, str] | None
-) -> Conversation:
+async def _converse(page: socketio.AsyncClient, session: _Session, user: User, *, keep: bool) -> Conversation:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await page.connect(
-                url,
-                headers=dict(headers or {}),
+                str(user.http.base_url),
+                headers={
+                    "Cookie": user.cookie,
+                    **{name: user.http.headers[name] for name in ("Host",) if name in user.http.headers},
+                },
                 auth={
                     "sessionId": str(uuid.uuid4()),
                     "clientType": "webapp",
@@ -153,7 +240,7 @@ async def _converse(
         session.seen.seconds = session.elapsed()
         return replace(session.seen)  # as it is before we leave, which ends what has not ended
     finally:
-        with suppress(TimeoutError, SocketIOError):
+        with suppress(TimeoutError, SocketIOError, httpx.HTTPError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 if page.connected:
                     await page.emit("stop") if not session.over.is_set() else None
@@ -161,6 +248,8 @@ async def _converse(
                     # here when the connection ends.
                     await page.call("clear_session", timeout=LEAVE_SECONDS)
                 await page.disconnect()
+                if session.seen.chat and not keep:
+                    await user.forget_chat(session.seen.chat)
 
 
 def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
@@ -234,6 +323,8 @@ class _Session:
         """Take in one event."""
         if event == "clear_call_fn":  # the last that Chainlit says while it sets a session up
             self.ready.set()
+        elif event == "first_interaction":
+            self.seen.chat = str(data.get("thread_id") or "") or None
         elif event == "stream_token" and data.get("id") in self._answers:
             self._text(str(data.get("token") or ""))
         elif event == "delete_message" and data.get("id") == self._place:

@@ -15,28 +15,13 @@ import socketio
 
 from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SECONDS, QUESTION, Conversation, socket
 from stack.probes.crowd import Asking
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.tools.text import one_line
 
 REQUEST_SECONDS = 10.0
 DELETE_AGAIN_SECONDS = 0.2
 LOCKED_OUT_SECONDS = 240  # it counts by whole minutes, over this one and the three before (its utils/rate_limit.py)
 PROBE_ACCOUNT = "probe@localhost"  # made by services/open-webui/accounts.py
-
-
-class SignInRefusedError(Exception):
-    """The page does not know the account, or not this password."""
-
-
-class LockedOutError(Exception):
-    """The account has signed in too often; the right password would be refused as well.
-
-    Attributes:
-        seconds: how long to wait, without trying, until all of that is forgotten.
-    """
-
-    def __init__(self, said: str, seconds: int) -> None:
-        super().__init__(said)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True)

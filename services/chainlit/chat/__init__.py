@@ -1,1 +1,4 @@
-"""What the chat app is made of. Only `again`, `home`, `page`, `preferences` and `uploads` know Chainlit."""
+"""What the chat app is made of.
+
+Chainlit is known to `again`, `home`, `page`, `preferences`, `uploads`, `words`, `sign_in`, `kept`, `export_page` and `store.layer` only.
+"""
