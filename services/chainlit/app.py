@@ -29,6 +29,7 @@ from chat import (  # noqa: E402
     uploads,
 )
 from chat.answer import Answer  # noqa: E402
+from chat.checks import is_check  # noqa: E402
 from chat.figures import Figures  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
 from chat.kept import keep_chats  # noqa: E402
@@ -65,10 +66,6 @@ LEFT_OUT = (
     "*Only the newer part of this chat fits what the model can take in at once: it was not told your first "
     "{questions} and what was answered.*"
 )
-
-
-PROBE = "probe"
-"""The name under which the probe and the monitor ask."""
 
 
 @cl.set_chat_profiles
@@ -182,8 +179,10 @@ async def answer(question: cl.Message) -> None:
 async def _turn(question: cl.Message, reply: cl.Message, knobs: settings.Settings) -> AsyncIterator[float]:
     """A turn in the line; while it is waited for, the page says how many are before. Gives the seconds it took."""
     place = asides.Place(reply, cl.context.emitter)
+    who = cl.context.session.user
+    check = is_check(who.identifier if who else None, question.author)
     try:
-        async with EVERYBODYS.turn(place.show, knobs, is_check=question.author == PROBE) as waited:
+        async with EVERYBODYS.turn(place.show, knobs, is_check=check) as waited:
             await place.gone()
             yield waited
     finally:

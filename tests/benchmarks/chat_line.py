@@ -27,7 +27,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from fakes.chat_process import chainlit_app  # noqa: E402
-from fakes.chat_users import Answer, User, user  # noqa: E402
+from fakes.open_chat import Answer, OpenChat, open_chat  # noqa: E402
 
 USERS = (1, 2, 4, 8)
 AT_ONCE = (1, 2, 4, 1000)
@@ -40,7 +40,7 @@ COUNTED = re.compile(r'^foundry_chat_tokens_total\{direction="out"\} (\S+)$', re
 async def measure(url: str, count: int) -> tuple[list[Answer], float]:
     """What so many users got, and how many tokens per second all of them together."""
     async with AsyncExitStack() as pages, httpx.AsyncClient(trust_env=False) as http:
-        users = [await pages.enter_async_context(user(url)) for _ in range(count)]
+        users = [await pages.enter_async_context(open_chat(url)) for _ in range(count)]
         before, begun = await tokens_so_far(http, url), time.perf_counter()
         got = await asyncio.gather(*(asks(each, about) for each, about in zip(users, ABOUT, strict=False)))
         took = time.perf_counter() - begun
@@ -48,7 +48,7 @@ async def measure(url: str, count: int) -> tuple[list[Answer], float]:
     return [answer for answers in got for answer in answers], made / took
 
 
-async def asks(page: User, about: str) -> list[Answer]:
+async def asks(page: OpenChat, about: str) -> list[Answer]:
     """Ask one question after the other."""
     answers = [await page.ask(f"Write a long story about {about}. Part {number}.") for number in range(QUESTIONS)]
     assert all(answer.text for answer in answers), [answer.errors for answer in answers]

@@ -36,8 +36,8 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from fakes.chat_process import chainlit_app, running  # noqa: E402
-from fakes.chat_users import User, user  # noqa: E402
 from fakes.foundry import MODEL  # noqa: E402
+from fakes.open_chat import OpenChat, open_chat  # noqa: E402
 from fakes.relay_process import free_port  # noqa: E402
 from fakes.steady_server import answer_to  # noqa: E402
 
@@ -109,7 +109,7 @@ async def ask_server(
     return text, first, last
 
 
-async def ask_page(session: User, question: str, _: int) -> tuple[str, float | None, float]:
+async def ask_page(session: OpenChat, question: str, _: int) -> tuple[str, float | None, float]:
     """The page, as somebody who has it open."""
     try:
         answer = await session.ask(question)
@@ -123,7 +123,7 @@ async def sessions(url: str, count: int, *, page: bool) -> AsyncIterator[list[As
     """So many, each with a connection of its own."""
     async with AsyncExitStack() as held:
         if page:
-            users = [await held.enter_async_context(user(url)) for _ in range(count)]
+            users = [await held.enter_async_context(open_chat(url, panel=False)) for _ in range(count)]
             yield [lambda question, tokens, each=each: ask_page(each, question, tokens) for each in users]  # type: ignore[misc]
             return
         http = await held.enter_async_context(

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from playwright.sync_api import BrowserContext, FilePayload, Locator, Page, expect
 
-from fakes.chat import Person, first_user
+from fakes.chat_people import Person, first_user
 from stack.settings import load
 
 ANSWER_MS = 60_000

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from browser.chat_page import ANSWER_MS, OPEN_MS, Chat, let_in, sign_in
-from fakes.chat import Person, another_user
+from fakes.chat_people import Person, another_user
 from fakes.waiting import wait_until
 from stack.settings import load
 

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-from fakes.chat import first_user
+from fakes.chat_people import first_user
 from fakes.made_secrets import FILES
 from fakes.open_webui import Person, administrator
 from stack.parts import accounts, containers, made_secrets

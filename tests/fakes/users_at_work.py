@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from fakes.chat import Person, first_user
+from fakes.chat_people import Person, first_user
 from stack.parts import state
 from stack.probes import chat
 from stack.settings import Settings

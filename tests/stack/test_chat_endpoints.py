@@ -10,7 +10,7 @@ import httpx
 import pytest
 from docker.models.containers import Container
 
-from fakes.chat_users import user
+from fakes.chat_people import Person
 from fakes.foundry import MODEL
 from fakes.page_headers import assert_safe
 from fakes.whole_way import WholeWay
@@ -87,17 +87,17 @@ def test_not_ready_without_foundry(way: WholeWay, witnessed: httpx.Client) -> No
     assert witnessed.get("/ready").status_code == 200
 
 
-async def test_metrics_count_and_name_nobody(way: WholeWay, witnessed: httpx.Client) -> None:
+async def test_metrics_count_and_name_nobody(way: WholeWay, guest: Person, witnessed: httpx.Client) -> None:
     before = await asyncio.to_thread(numbers, witnessed)
     word = secrets.token_hex(8)
-    async with user(f"http://127.0.0.1:{way.settings.chainlit_port}") as somebody:
-        answer = await somebody.ask(f"What is {word}?", name=word)
+    async with guest.opens_the_page() as page:
+        answer = await page.ask(f"What is {word}?", name=word)
         assert answer.errors == []
-        page = await asyncio.to_thread(witnessed.get, "/metrics")
+        told = await asyncio.to_thread(witnessed.get, "/metrics")
         now = await asyncio.to_thread(numbers, witnessed)
-    assert page.headers["content-type"].startswith("text/plain")
-    assert page.headers["cache-control"] == "no-store"
-    assert word not in page.text
+    assert told.headers["content-type"].startswith("text/plain")
+    assert told.headers["cache-control"] == "no-store"
+    assert word not in told.text
     grown = {name: now[name] - before.get(name, 0) for name in now if name.startswith("foundry_chat")}
     assert grown['foundry_chat_answers_total{outcome="complete"}'] == 1
     assert grown["foundry_chat_first_token_seconds_count"] == 1

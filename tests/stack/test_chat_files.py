@@ -9,19 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from docker.models.containers import Container
 
 from chat.context import IMPOSSIBLE
 from fakes import documents
-from fakes.chat_user import ChatUser, at_the_chat
+from fakes.chat_people import Person
+from fakes.open_chat import OpenChat
 from fakes.whole_way import WholeWay
-from stack.settings import Settings
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
-
-def page_of(way: WholeWay) -> str:
-    return f"http://127.0.0.1:{way.settings.chainlit_port}"
 
 
 def questions(way: WholeWay, since: int) -> list[list[dict[str, Any]]]:
@@ -35,7 +30,7 @@ def fact() -> str:
     return f"The code is kestrel-{secrets.token_hex(4)}."
 
 
-async def test_a_fact_in_a_file_of_each_kind_is_in_the_request(way: WholeWay) -> None:
+async def test_a_fact_in_a_file_of_each_kind_is_in_the_request(way: WholeWay, guest: Person) -> None:
     facts = [fact() for _ in range(6)]
     text, table, code, notes, page, paper = facts
     files = [
@@ -47,10 +42,10 @@ async def test_a_fact_in_a_file_of_each_kind_is_in_the_request(way: WholeWay) ->
         ("f.docx", documents.docx(["Something else."], [["said", paper]]), DOCX),
     ]
     before = len(way.foundry.requests)
-    async with at_the_chat(page_of(way)) as user:
-        attached = [await user.attach(*file) for file in files]
-        reply = await user.ask("What is the code?", attached[:3])
-        again = await user.ask("And here?", attached[3:])
+    async with guest.opens_the_page() as page:
+        attached = [await page.attach(*file) for file in files]
+        reply = await page.ask("What is the code?", attached[:3])
+        again = await page.ask("And here?", attached[3:])
     assert (reply.errors, again.errors) == ([], [])
     assert reply.text
     first, second = questions(way, before)
@@ -61,36 +56,36 @@ async def test_a_fact_in_a_file_of_each_kind_is_in_the_request(way: WholeWay) ->
     assert all(f"`{name}` was given to the model." in "".join(reply.notices + again.notices) for name, *_ in files)
 
 
-async def test_the_next_question_still_has_the_file(way: WholeWay) -> None:
+async def test_the_next_question_still_has_the_file(way: WholeWay, guest: Person) -> None:
     told = fact()
     before = len(way.foundry.requests)
-    async with at_the_chat(page_of(way)) as user:
-        await user.ask("What is the code?", [await user.attach("facts.txt", told.encode())])
-        await user.ask("Are you sure?")
+    async with guest.opens_the_page() as page:
+        await page.ask("What is the code?", [await page.attach("facts.txt", told.encode())])
+        await page.ask("Are you sure?")
     *_, last = [each.json for each in way.foundry.requests[before:] if each.method == "POST"]
     assert last.get("previous_response_id") or told in json.dumps(last)
 
 
-async def test_a_long_file_is_cut_and_the_user_is_told(way: WholeWay) -> None:
+async def test_a_long_file_is_cut_and_the_user_is_told(way: WholeWay, guest: Person) -> None:
     begin, end = fact(), fact()
     before = len(way.foundry.requests)
-    async with at_the_chat(page_of(way)) as user:
+    async with guest.opens_the_page() as page:
         long = begin + "\n" + "Nothing to be seen here.\n" * 20_000 + end
-        reply = await user.ask("What is the code?", [await user.attach("long.txt", long.encode())])
+        reply = await page.ask("What is the code?", [await page.attach("long.txt", long.encode())])
     (told,) = questions(way, before)
     assert begin in told[-1]["content"]
     assert end not in told[-1]["content"]
     assert "`long.txt` is too long for the model" in reply.notices[0]
 
 
-async def test_what_was_read_is_gone(way: WholeWay) -> None:
-    async with at_the_chat(page_of(way)) as user:
-        file = await user.attach("facts.txt", fact().encode())
+async def test_what_was_read_is_gone(way: WholeWay, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        file = await page.attach("facts.txt", fact().encode())
         assert len(kept(way)) == 1
-        await user.ask("What is the code?", [file])
+        await page.ask("What is the code?", [file])
         assert kept(way) == []
-        assert (await user.download(file)).status_code == 404
-        assert [data["id"] for name, data in user.events if name == "remove_element"] == [file]
+        assert (await page.download(file)).status_code == 404
+        assert [data["id"] for name, data in page.events if name == "remove_element"] == [file]
 
 
 def kept(way: WholeWay) -> list[bytes]:
@@ -112,24 +107,24 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-async def test_a_bad_file_is_a_clear_word_and_no_question(way: WholeWay, name: str) -> None:
+async def test_a_bad_file_is_a_clear_word_and_no_question(way: WholeWay, guest: Person, name: str) -> None:
     data, kind, why = BAD[name]
     before, lives = len(way.foundry.requests), way.lives()
-    async with at_the_chat(page_of(way)) as user:
-        reply = await user.ask("What is in it?", [await user.attach(name, data, kind)])
+    async with guest.opens_the_page() as page:
+        reply = await page.ask("What is in it?", [await page.attach(name, data, kind)])
         assert (len(reply.errors), reply.text) == (1, "")
         assert f"`{name}` can't be read" in reply.errors[0]
         assert why in reply.errors[0]
         assert questions(way, before) == []
-        assert (await user.ask("Never mind.")).text
+        assert (await page.ask("Never mind.")).text
     assert way.lives() == lives
 
 
-async def test_more_files_than_the_page_takes_are_refused(way: WholeWay) -> None:
-    async with at_the_chat(page_of(way)) as user:
-        many = [await user.attach(f"{number}.txt", b"Hello.") for number in range(6)]
-        assert (await user.ask("Well?", many[:5])).errors == []
-        (error,) = (await user.ask("Well?", [await user.attach(f"{name}.txt", b"Hello.") for name in "abcdef"])).errors
+async def test_more_files_than_the_page_takes_are_refused(guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        many = [await page.attach(f"{number}.txt", b"Hello.") for number in range(6)]
+        assert (await page.ask("Well?", many[:5])).errors == []
+        (error,) = (await page.ask("Well?", [await page.attach(f"{name}.txt", b"Hello.") for name in "abcdef"])).errors
     assert "6 files are too many for one question." in error
 
 
@@ -143,17 +138,17 @@ async def test_more_files_than_the_page_takes_are_refused(way: WholeWay) -> None
     ],
 )
 async def test_what_is_too_large_or_of_another_kind_is_not_taken(
-    way: WholeWay, name: str, size: int, status: int, says: str
+    guest: Person, name: str, size: int, status: int, says: str
 ) -> None:
-    async with at_the_chat(page_of(way)) as user:
-        answer = await user.upload(name, b"a" * size, "application/octet-stream")
+    async with guest.opens_the_page() as page:
+        answer = await page.upload(name, b"a" * size, "application/octet-stream")
     assert (answer.status_code, says in answer.text) == (status, True), answer.text
 
 
-async def test_a_file_that_takes_for_ever_holds_up_nobody_else(way: WholeWay) -> None:
+async def test_a_file_that_takes_for_ever_holds_up_nobody_else(way: WholeWay, guest: Person) -> None:
     slow = documents.slow_pdf(300_000)
     lives = way.lives()
-    async with at_the_chat(page_of(way)) as one, at_the_chat(page_of(way)) as another:
+    async with guest.opens_the_page() as one, guest.opens_the_page() as another:
         file = await one.attach("slow.pdf", slow, "application/pdf")
         waiting = asyncio.create_task(one.ask("What is in it?", [file]))
         assert (await another.ask("Hello?")).text
@@ -163,16 +158,16 @@ async def test_a_file_that_takes_for_ever_holds_up_nobody_else(way: WholeWay) ->
     assert way.lives() == lives
 
 
-async def test_stop_ends_the_reading(way: WholeWay) -> None:
-    async with at_the_chat(page_of(way)) as user:
-        file = await user.attach("slow.pdf", documents.slow_pdf(300_000), "application/pdf")
-        waiting = asyncio.create_task(user.ask("What is in it?", [file]))
+async def test_stop_ends_the_reading(way: WholeWay, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        file = await page.attach("slow.pdf", documents.slow_pdf(300_000), "application/pdf")
+        waiting = asyncio.create_task(page.ask("What is in it?", [file]))
         await until(lambda: len(readers(way)) == 1)
-        await user.stop()
+        await page.stop()
         reply = await waiting
         assert (reply.text, reply.errors) == ("", [])
         assert (readers(way), kept(way)) == ([], [])
-        assert (await user.ask("Never mind.")).text
+        assert (await page.ask("Never mind.")).text
 
 
 def readers(way: WholeWay) -> list[str]:
@@ -186,27 +181,27 @@ async def until(so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_neither_a_file_nor_its_name_stands_in_a_log(way: WholeWay) -> None:
+async def test_neither_a_file_nor_its_name_stands_in_a_log(way: WholeWay, guest: Person) -> None:
     word = f"zq{secrets.token_hex(6)}"
-    async with at_the_chat(page_of(way)) as user:
-        await user.ask("Well?", [await user.attach(f"{word}.txt", word.encode())])
-        bad = await user.attach(f"{word}.pdf", f"%PDF-1.7 {word}".encode(), "application/pdf")
-        assert word in (await user.ask("Well?", [bad])).errors[0]
-        await user.upload(f"{word}.exe", word.encode())
-        await user.set(system_prompt=word * 1000)
-        await user.set(temperature=word)
-        await user.set(model=word)
+    async with guest.opens_the_page() as page:
+        await page.ask("Well?", [await page.attach(f"{word}.txt", word.encode())])
+        bad = await page.attach(f"{word}.pdf", f"%PDF-1.7 {word}".encode(), "application/pdf")
+        assert word in (await page.ask("Well?", [bad])).errors[0]
+        await page.upload(f"{word}.exe", word.encode())
+        await page.set(system_prompt=word * 1000)
+        await page.set(temperature=word)
+        await page.set(model=word)
     assert [name for name, log in way.logs().items() if word in log.lower()] == []
 
 
-async def test_the_real_model_answers_with_a_file(settings: Settings, container: Callable[[str], Container]) -> None:
-    async with at_the_chat(f"http://127.0.0.1:{settings.chainlit_port}") as user:
-        answer = await asks_about_a_file(user)
+async def test_the_real_model_answers_with_a_file(user: Person) -> None:
+    async with user.opens_the_page() as page:
+        answer = await asks_about_a_file(page)
     assert answer.strip()
 
 
-async def asks_about_a_file(user: ChatUser) -> str:
-    page = documents.pdf(["The bird in the garden is a kestrel.", "It was seen on Monday."])
-    reply = await user.ask("Which bird is in the garden?", [await user.attach("birds.pdf", page, "application/pdf")])
+async def asks_about_a_file(page: OpenChat) -> str:
+    pdf = documents.pdf(["The bird in the garden is a kestrel.", "It was seen on Monday."])
+    reply = await page.ask("Which bird is in the garden?", [await page.attach("birds.pdf", pdf, "application/pdf")])
     assert reply.errors == []
     return reply.text

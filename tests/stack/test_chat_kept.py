@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from docker.models.containers import Container
 
-from fakes.chat import Person, another_user
+from fakes.chat_people import Person, another_user
 from fakes.waiting import wait_until
 from stack.settings import ROOT, Settings
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from chat import personas
-from fakes.chat_user import ChatUser, at_the_chat
+from fakes.chat_people import Person
 from fakes.model_server import ModelServer
+from fakes.open_chat import OpenChat
 from fakes.whole_way import WholeWay
-from stack.probes import chat
 
 SMALL = "smollm2-135m-instruct-generic-cpu:1"
 OTHER = "phi-4-mini-instruct-generic-cpu:5"
@@ -29,11 +29,6 @@ async def server(way: WholeWay) -> AsyncIterator[ModelServer]:
         way.relay.lead_to(way.foundry.url)
 
 
-@pytest.fixture
-def address(way: WholeWay) -> str:
-    return f"http://127.0.0.1:{way.settings.chainlit_port}"
-
-
 def last(server: ModelServer) -> dict[str, Any]:
     """The last question to the model, as a completion tells it; a held conversation's begins with what is new."""
     questions = [*server.completions, *server.responses]
@@ -44,34 +39,34 @@ def last(server: ModelServer) -> dict[str, Any]:
     return {**asked, "max_tokens": asked["max_output_tokens"], "messages": [*system, *asked["input"]]}
 
 
-def field(user: ChatUser, name: str) -> dict[str, Any]:
-    (found,) = (each for each in user.settings if each["id"] == name)
+def field(page: OpenChat, name: str) -> dict[str, Any]:
+    (found,) = (each for each in page.settings if each["id"] == name)
     return found
 
 
-async def test_without_a_choice_all_is_as_set_for_everybody(server: ModelServer, address: str) -> None:
-    seen = await chat.converse(address, "Hello?")
-    assert seen.text
+async def test_without_a_choice_all_is_as_set_for_everybody(server: ModelServer, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        assert (await page.ask("Hello?")).text
     asked = last(server)
     assert asked["messages"] == [{"role": "user", "content": "Hello?"}]
     assert (asked["model"], asked["temperature"], asked["top_p"], asked["max_tokens"]) == (SMALL, 0, 1, 1024)
 
 
 async def test_what_is_set_counts_from_the_next_message_on_and_for_this_chat_only(
-    server: ModelServer, address: str
+    server: ModelServer, guest: Person
 ) -> None:
-    async with at_the_chat(address) as user, at_the_chat(address) as another:
-        await user.ask("Hello?")
-        seen = await user.set(
+    async with guest.opens_the_page() as page, guest.opens_the_page() as another:
+        await page.ask("Hello?")
+        seen = await page.set(
             model=OTHER, temperature=0.7, top_p=0.9, max_tokens="77", system_prompt="You are a sailor."
         )
         assert [data["type"] for name, data in seen if name == "toast"] == ["success"]
         for _ in range(2):
-            await user.ask("Hello again?")
+            await page.ask("Hello again?")
             asked = last(server)
             assert (asked["model"], asked["temperature"], asked["top_p"], asked["max_tokens"]) == (OTHER, 0.7, 0.9, 77)
             assert asked["messages"][0] == {"role": "system", "content": "You are a sailor."}
-        assert field(user, "model")["initial"] == OTHER
+        assert field(page, "model")["initial"] == OTHER
         await another.ask("Hello?")
         assert (last(server)["model"], last(server)["temperature"]) == (SMALL, 0)
         assert last(server)["messages"][0]["role"] == "user"
@@ -90,57 +85,57 @@ async def test_what_is_set_counts_from_the_next_message_on_and_for_this_chat_onl
     ],
 )
 async def test_what_can_not_be_used_is_said_and_nothing_changes(
-    server: ModelServer, address: str, sent: dict[str, Any], says: str
+    server: ModelServer, guest: Person, sent: dict[str, Any], says: str
 ) -> None:
-    async with at_the_chat(address) as user:
-        await user.set(temperature=0.5)
-        (error,) = (data["output"] for _, data in await user.set(**sent) if data.get("isError"))
+    async with guest.opens_the_page() as page:
+        await page.set(temperature=0.5)
+        (error,) = (data["output"] for _, data in await page.set(**sent) if data.get("isError"))
         assert says in error
-        assert field(user, "temperature")["initial"] == 0.5
-        assert field(user, "model")["initial"] == "auto"
-        await user.ask("Hello?")
+        assert field(page, "temperature")["initial"] == 0.5
+        assert field(page, "model")["initial"] == "auto"
+        await page.ask("Hello?")
         assert (last(server)["temperature"], last(server)["max_tokens"]) == (0.5, 1024)
 
 
-async def test_loaded_models_are_offered_and_others_come_with_their_command(server: ModelServer, address: str) -> None:
-    async with at_the_chat(address) as user:
-        models = field(user, "model")
+async def test_loaded_models_are_offered_and_others_come_with_their_command(server: ModelServer, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        models = field(page, "model")
         assert [item["value"] for item in models["items"]] == ["auto", SMALL, OTHER]
         assert f"python3 scripts/foundry.py load {AWAY}" in models["description"]
         server.loaded = server.models
-        await user.ask("Hello?")
+        await page.ask("Hello?")
         async with asyncio.timeout(10):
-            while AWAY not in [item["value"] for item in field(user, "model")["items"]]:
+            while AWAY not in [item["value"] for item in field(page, "model")["items"]]:
                 await asyncio.sleep(0.05)
 
 
-async def test_a_chosen_model_that_goes_away_is_never_replaced_silently(server: ModelServer, address: str) -> None:
-    async with at_the_chat(address) as user:
-        await user.set(model=OTHER)
+async def test_a_chosen_model_that_goes_away_is_never_replaced_silently(server: ModelServer, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        await page.set(model=OTHER)
         server.loaded = [SMALL]
         asked = len(server.completions)
-        reply = await user.ask("Hello?")
+        reply = await page.ask("Hello?")
         assert OTHER in reply.errors[0]
         assert f"Or choose another one in the chat's settings: `{SMALL}`" in reply.errors[0]
         assert len(server.completions) == asked
-        await user.set(model="auto")
-        assert (await user.ask("Hello?")).text
+        await page.set(model="auto")
+        assert (await page.ask("Hello?")).text
 
 
-async def test_a_persona_is_what_the_model_is_told(server: ModelServer, address: str) -> None:
+async def test_a_persona_is_what_the_model_is_told(server: ModelServer, guest: Person) -> None:
     writer = personas.named("Writer")
-    async with at_the_chat(address, "Writer") as user:
-        assert field(user, "system_prompt")["initial"] == writer.system_prompt
-        await user.ask("Hello?")
+    async with guest.opens_the_page(persona="Writer") as page:
+        assert field(page, "system_prompt")["initial"] == writer.system_prompt
+        await page.ask("Hello?")
         assert last(server)["messages"][0] == {"role": "system", "content": writer.system_prompt}
         assert last(server)["temperature"] == writer.temperature
-        await user.set(system_prompt=None, temperature=0)
-        await user.ask("Hello?")
+        await page.set(system_prompt=None, temperature=0)
+        await page.ask("Hello?")
         assert last(server)["messages"][0]["role"] == "user"
         assert last(server)["temperature"] == 0
 
 
-async def test_a_persona_that_is_no_more_is_the_plain_one(server: ModelServer, address: str) -> None:
-    async with at_the_chat(address, "Nobody") as user:
-        await user.ask("Hello?")
+async def test_a_persona_that_is_no_more_is_the_plain_one(server: ModelServer, guest: Person) -> None:
+    async with guest.opens_the_page(persona="Nobody") as page:
+        await page.ask("Hello?")
         assert last(server)["messages"] == [{"role": "user", "content": "Hello?"}]

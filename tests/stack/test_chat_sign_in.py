@@ -13,7 +13,7 @@ import pytest
 import socketio
 from docker.models.containers import Container
 
-from fakes.chat import Person, address, another_user, finish, first_user
+from fakes.chat_people import Person, address, another_user, finish, first_user
 from stack.parts import accounts, containers, made_secrets
 from stack.probes import chat
 from stack.settings import ROOT, Settings

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from fakes.chat_session import ChatSession, chatting
+from fakes.chat_people import Person
+from fakes.open_chat import OpenChat
 from fakes.witness import witnessing
 from stack.parts.foundry import record
 from stack.settings import Settings
@@ -33,14 +34,9 @@ Stored = list[dict[str, Any]]
 
 
 @pytest.fixture
-def address(settings: Settings) -> str:
-    return f"http://localhost:{settings.chainlit_port}"
-
-
-@pytest.fixture
-async def chat(address: str) -> AsyncIterator[ChatSession]:
-    async with chatting(address) as session:
-        yield session
+async def chat(user: Person) -> AsyncIterator[OpenChat]:
+    async with user.opens_the_page() as page:
+        yield page
 
 
 @pytest.fixture
@@ -64,7 +60,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def told_whole(settings: Settings, chat: ChatSession) -> float:
+def told_whole(settings: Settings, chat: OpenChat) -> float:
     """Seconds to the first token of an answer to the same conversation, asked without anything held."""
     door = f"http://127.0.0.1:{settings.foundry_port}"
     (model,) = httpx.get(f"{door}/models/loaded").json()
@@ -80,14 +76,14 @@ def told_whole(settings: Settings, chat: ChatSession) -> float:
 
 
 async def test_eight_turns_and_the_first_token_comes_as_soon(
-    settings: Settings, chat: ChatSession, stored: Callable[[], Stored]
+    settings: Settings, chat: OpenChat, stored: Callable[[], Stored]
 ) -> None:
     seconds = []
     for question in QUESTIONS:
         answer = await chat.ask(question)
         assert answer.text
-        assert answer.first_token_seconds
-        seconds.append(answer.first_token_seconds)
+        assert answer.first_text_seconds
+        seconds.append(answer.first_text_seconds)
     chain = stored()
     assert len(chain) == len(QUESTIONS) - 1
     assert [turn["previous_response_id"] for turn in chain] == [None, *(turn["id"] for turn in chain[:-1])]
@@ -98,8 +94,8 @@ async def test_eight_turns_and_the_first_token_comes_as_soon(
     assert statistics.median(seconds[-3:]) < whole / 2
 
 
-async def test_nothing_stays_when_the_page_is_left(address: str, stored: Callable[[], Stored]) -> None:
-    async with chatting(address) as chat:
+async def test_nothing_stays_when_the_page_is_left(user: Person, stored: Callable[[], Stored]) -> None:
+    async with user.opens_the_page() as chat:
         await chat.ask("What is the capital of France?")
         assert stored() == [], "a single question"
         await chat.ask("And of Germany?")
@@ -107,7 +103,7 @@ async def test_nothing_stays_when_the_page_is_left(address: str, stored: Callabl
     await until(lambda: stored() == [])
 
 
-async def test_an_edited_question_leaves_nothing_of_the_first(chat: ChatSession, stored: Callable[[], Stored]) -> None:
+async def test_an_edited_question_leaves_nothing_of_the_first(chat: OpenChat, stored: Callable[[], Stored]) -> None:
     await chat.ask("What is the capital of France?")
     await chat.ask("And of Germany?")
     (before,) = stored()
@@ -118,7 +114,7 @@ async def test_an_edited_question_leaves_nothing_of_the_first(chat: ChatSession,
     assert "Rome" in answer.text
 
 
-async def test_another_answer_is_in_the_first_one_s_place(chat: ChatSession, stored: Callable[[], Stored]) -> None:
+async def test_another_answer_is_in_the_first_one_s_place(chat: OpenChat, stored: Callable[[], Stored]) -> None:
     await chat.ask("Name a colour.")
     await chat.ask("Name another one.")
     (before,) = stored()
@@ -132,13 +128,13 @@ async def test_another_answer_is_in_the_first_one_s_place(chat: ChatSession, sto
     assert len(chat.buttons) == 1
 
 
-async def test_a_stopped_answer_is_kept_and_not_stored(chat: ChatSession, stored: Callable[[], Stored]) -> None:
+async def test_a_stopped_answer_is_kept_and_not_stored(chat: OpenChat, stored: Callable[[], Stored]) -> None:
     await chat.ask("What is the capital of France?")
     await chat.ask("And of Germany?")
-    await chat.send("Write a long story about a sailor and the sea.")
-    await chat.first_token()
+    await chat.begin("Write a long story about a sailor and the sea.")
+    await chat.first_text()
     await chat.stop()
-    answer = await chat.answered()
+    answer = await chat.end()
     assert answer.text.endswith("*(stopped)*")
     assert len(stored()) == 1
     assert "Paris" in (await chat.ask("What is the capital of France?")).text
@@ -146,7 +142,7 @@ async def test_a_stopped_answer_is_kept_and_not_stored(chat: ChatSession, stored
 
 
 async def test_evicted_it_is_told_again_unseen(
-    settings: Settings, chat: ChatSession, stored: Callable[[], Stored]
+    settings: Settings, chat: OpenChat, stored: Callable[[], Stored]
 ) -> None:
     await chat.ask("What is the capital of France?")
     await chat.ask("And of Germany?")
@@ -163,7 +159,7 @@ async def test_evicted_it_is_told_again_unseen(
 
 
 async def test_another_foundry_local_in_its_place_is_told_everything(
-    settings: Settings, chat: ChatSession, stored: Callable[[], Stored], tmp_path: Path
+    settings: Settings, chat: OpenChat, stored: Callable[[], Stored], tmp_path: Path
 ) -> None:
     """As after a restart: it remembers nothing."""
     await chat.ask("What is the capital of France?")

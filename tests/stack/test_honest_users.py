@@ -12,7 +12,7 @@ from itertools import cycle, islice
 import httpx
 import pytest
 
-from fakes.chat import first_user
+from fakes.chat_people import first_user
 from stack.probes import chat
 from stack.settings import ROOT, Settings
 from stack.tools.process import run

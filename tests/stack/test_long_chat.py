@@ -2,16 +2,16 @@
 
 import pytest
 
-from fakes.chat_session import chatting
+from fakes.chat_people import Person
 from fakes.whole_way import WholeWay
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 
-async def test_the_oldest_is_left_out_and_the_user_is_told(way: WholeWay) -> None:
+async def test_the_oldest_is_left_out_and_the_user_is_told(way: WholeWay, guest: Person) -> None:
     before = len(way.foundry.requests)
     way.foundry.stored.context_length = 2500  # of which 1,024 are kept for the answer
-    async with chatting(f"http://localhost:{way.settings.chainlit_port}") as chat:
+    async with guest.opens_the_page() as chat:
         for number in range(6):
             answer = await chat.ask(f"q{number} " + "word " * 300)
             assert answer.text == "".join(way.foundry.tokens)

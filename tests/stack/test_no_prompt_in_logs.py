@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from fakes.bombard import Answered, Shot
-from fakes.chat import first_user
+from fakes.chat_people import first_user
 from fakes.foundry import MODEL
 from fakes.whole_way import DOOR, WholeWay
 

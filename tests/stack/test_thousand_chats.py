@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from chat.context import IMPOSSIBLE
-from fakes.chat_users import User, user
+from fakes.chat_people import Person
+from fakes.open_chat import OpenChat
 from fakes.whole_way import WholeWay
 
 SOCKETS = 50
@@ -45,7 +46,7 @@ def overheard(way: WholeWay) -> Iterator[list[str]]:
     way.foundry.answer_to = None
 
 
-async def asks(number: int, page: User, lot: random.Random) -> list[str]:
+async def asks(number: int, page: OpenChat, lot: random.Random) -> list[str]:
     """One user's questions, one after the other; what was wrong with the answers."""
     wrong = []
     for turn in range(QUESTIONS):
@@ -58,14 +59,11 @@ async def asks(number: int, page: User, lot: random.Random) -> list[str]:
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
-async def test_nothing_is_lost_and_nothing_is_mixed(way: WholeWay, overheard: list[str]) -> None:
+async def test_nothing_is_lost_and_nothing_is_mixed(way: WholeWay, guest: Person, overheard: list[str]) -> None:
     lot = random.Random(6)  # noqa: S311
     asked = len(way.foundry.requests)
     async with AsyncExitStack() as pages:
-        users = [
-            await pages.enter_async_context(user(f"http://127.0.0.1:{way.settings.chainlit_port}"))
-            for _ in range(SOCKETS)
-        ]
+        users = [await pages.enter_async_context(guest.opens_the_page()) for _ in range(SOCKETS)]
         wrong = await asyncio.gather(*(asks(number, page, lot) for number, page in enumerate(users)))
         assert [page.lost for page in users if page.lost] == []
     assert [each for some in wrong for each in some] == []

@@ -11,14 +11,13 @@ from sqlalchemy import Engine, insert, select
 from chat.accounts import (
     FAILURES,
     FIRST,
-    MONITOR,
     OF_THE_STACK,
-    PROBE,
     SECRET_KEY,
     WITHIN_SECONDS,
     Accounts,
     TooManyError,
 )
+from chat.checks import MONITOR, PROBE
 from chat.store import tables
 from chat.store.clock import now
 from chat.store.database import open_database

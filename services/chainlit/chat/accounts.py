@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from chat.checks import MONITOR, PROBE
 from chat.store.clock import now
 from chat.store.database import for_reading, overwrite_what_was_deleted
 from chat.store.tables import users
 
-FIRST, PROBE, MONITOR = "admin@localhost", "probe@localhost", "monitor@localhost"
+FIRST = "admin@localhost"
 SECRETS = Path("/run/secrets")
 OF_THE_STACK = {FIRST: "admin-password", PROBE: "probe-password", MONITOR: "monitor-password"}
 """The accounts of the stack, and the name of the secret that is each one's password."""

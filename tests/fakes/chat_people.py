@@ -1,21 +1,20 @@
-"""The chat as somebody who signs in uses it, for tests; blocking, and without a browser."""
+"""Who may sign in to the chat, and what he can do on its page; blocking where not said otherwise, without a browser."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
-import socketio
 from socketio.exceptions import SocketIOError
 
-from stack.parts import accounts
+from fakes.open_chat import OpenChat, open_chat
+from stack.parts import accounts, containers, made_secrets
 from stack.probes import chat
 from stack.probes.chat import Conversation
 from stack.settings import Settings
@@ -70,11 +69,11 @@ class Person:
 
     def opened(self, chat_id: str) -> list[dict[str, Any]] | str:
         """The messages that the page shows when the chat is opened again; or why it shows none."""
-        return self._do(lambda user: _resumed(user, chat_id))
+        return finish(self._opened(chat_id))
 
     def ask_as(self, profile: str, question: str) -> str:
         """Begin a chat with that profile, and leave; its id."""
-        return self._do(lambda user: _asked_as(user, profile, question))
+        return finish(self._asked_as(profile, question))
 
     def forget(self) -> None:
         """Delete all chats."""
@@ -88,68 +87,35 @@ class Person:
                 self.cookie = (await chat.User.signed_in(http, self.name, self.password)).cookie
             yield chat.User(http, self.cookie)
 
+    @asynccontextmanager
+    async def opens_the_page(
+        self, *, persona: str = "", chat_id: str = "", headers: Mapping[str, str] | None = None, panel: bool = True
+    ) -> AsyncIterator[OpenChat]:
+        """The page itself, signed in and open, for tests that do not block; see `open_chat`."""
+        async with (
+            self.on_the_page() as user,
+            open_chat(self.page, user.cookie, persona=persona, chat_id=chat_id, headers=headers, panel=panel) as page,
+        ):
+            yield page
+
+    async def _opened(self, chat_id: str) -> list[dict[str, Any]] | str:
+        try:
+            async with self.opens_the_page(chat_id=chat_id, panel=False) as page:
+                return await page.resumed()
+        except SocketIOError as refusal:
+            return str(refusal)
+
+    async def _asked_as(self, profile: str, question: str) -> str:
+        async with self.opens_the_page(persona=profile) as page:
+            await page.begin(question)
+            return await page.chat_id()
+
     def _do(self, work: Callable[[chat.User], Coroutine[Any, Any, Result]]) -> Result:
         async def signed_in() -> Result:
             async with self.on_the_page() as user:
                 return await work(user)
 
         return finish(signed_in())
-
-
-@asynccontextmanager
-async def _socket() -> AsyncIterator[socketio.AsyncClient]:
-    """The page's, not yet connected; its session is over when the block is."""
-    async with chat.socket() as page:
-        try:
-            yield page
-        finally:
-            if page.connected:
-                await page.emit("clear_session")
-            await page.disconnect()
-
-
-async def _connect(page: socketio.AsyncClient, user: chat.User, chat_id: str = "", profile: str = "") -> None:
-    session = {"sessionId": str(uuid.uuid4()), "clientType": "webapp", "userEnv": "{}"}
-    await page.connect(
-        str(user.http.base_url),
-        headers={"Cookie": user.cookie},
-        auth={**session, "chatProfile": profile, "threadId": chat_id},
-        transports=["websocket"],
-        socketio_path="/ws/socket.io",
-        wait_timeout=SECONDS,
-    )
-    await page.emit("connection_successful")
-
-
-async def _resumed(user: chat.User, chat_id: str) -> list[dict[str, Any]] | str:
-    shown: asyncio.Future[list[dict[str, Any]] | str] = asyncio.get_running_loop().create_future()
-
-    async def resumed(thread: dict[str, Any]) -> None:
-        shown.set_result([step for step in thread["steps"] if step["type"].endswith("_message")])
-
-    async with _socket() as page, asyncio.timeout(SECONDS):
-        page.on("resume_thread", resumed)
-        page.on("resume_thread_error", shown.set_result)
-        try:
-            await _connect(page, user, chat_id)
-        except SocketIOError as refusal:
-            return str(refusal)
-        return await shown
-
-
-async def _asked_as(user: chat.User, profile: str, question: str) -> str:
-    begun: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def begins(thread: dict[str, Any]) -> None:
-        begun.set_result(str(thread["thread_id"]))
-
-    async with _socket() as page, asyncio.timeout(SECONDS):
-        page.on("first_interaction", begins)
-        await _connect(page, user, profile=profile)
-        message = {"id": str(uuid.uuid4()), "name": "test", "type": "user_message", "output": question}
-        at = {"threadId": "", "createdAt": datetime.now(UTC).isoformat()}
-        await page.emit("client_message", {"message": {**message, **at}, "fileReferences": []})
-        return await begun
 
 
 def finish(work: Coroutine[Any, Any, Result]) -> Result:
@@ -166,6 +132,12 @@ def address(settings: Settings) -> str:
 def first_user(settings: Settings) -> Person:
     """The account that the stack was born with."""
     return Person(address(settings), accounts.CHAT.user, accounts.first_password(settings, client(), accounts.CHAT))
+
+
+def the_probe(settings: Settings) -> Person:
+    """The account under which the probe asks."""
+    init = containers.run_once(settings, client(), "init")
+    return Person(address(settings), chat.PROBE_ACCOUNT, made_secrets.read(init, "chainlit", "probe-password"))
 
 
 @contextmanager
