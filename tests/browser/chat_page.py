@@ -64,6 +64,11 @@ class Chat:
         return self.page.locator('[data-step-type="user_message"]')
 
     @property
+    def figures(self) -> Locator:
+        """What answers took: the line under each."""
+        return self.page.locator('[data-step-type="figures_message"]')
+
+    @property
     def side_bar(self) -> Locator:
         """The chats that are kept."""
         return self.page.locator("#thread-history")
@@ -116,4 +121,9 @@ class Chat:
         answer = self.send(text)
         expect(answer).to_be_visible(timeout=ANSWER_MS)
         expect(self.stop_button).to_have_count(0, timeout=ANSWER_MS)
-        return answer.inner_text()
+        return self.words(answer)
+
+    @staticmethod
+    def words(answer: Locator) -> str:
+        """An answer without the buttons under it."""
+        return answer.locator(".message-content").inner_text()

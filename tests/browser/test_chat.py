@@ -63,6 +63,7 @@ def test_another_answer_takes_the_place_of_the_newest(chat: Chat, look: Look) ->
     expect(again).to_be_enabled(timeout=ANSWER_MS)
     expect(chat.from_app).to_have_count(2)
     expect(chat.from_app.last).to_have_text(re.compile(r"\w+"))
+    expect(chat.figures).to_have_count(2)
     look("answered")
     chat.ask("And another one.")
     expect(again).to_have_count(1)

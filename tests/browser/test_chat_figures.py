@@ -32,10 +32,6 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context.close()
 
 
-def figures(page: Page) -> Locator:
-    return page.locator('[data-step-type="figures_message"]')
-
-
 def paragraphs(message: Locator) -> Locator:
     """As Chainlit's page makes them."""
     return message.locator('[role="article"]')
@@ -52,15 +48,15 @@ def test_what_an_answer_took_stands_under_it_quietly(
     load_axe(page)
     answer = chat.from_app.first
     said = chat.ask("What is the capital of France?")
-    expect(figures(page)).to_have_text(FIGURES)
+    expect(chat.figures).to_have_text(FIGURES)
     assert "tokens/s" not in said
-    assert size(paragraphs(figures(page))) < size(paragraphs(answer).first)
-    above, below = answer.bounding_box(), figures(page).bounding_box()
+    assert size(paragraphs(chat.figures)) < size(paragraphs(answer).first)
+    above, below = answer.bounding_box(), chat.figures.bounding_box()
     assert above
     assert below
     assert -16 <= below["y"] - (above["y"] + above["height"]) < 24
     chat.ask("And of Germany?")
-    expect(figures(page)).to_have_count(2)
+    expect(chat.figures).to_have_count(2)
     expect(chat.from_app).to_have_count(2)  # it is no bubble of its own
     screenshot(page, f"figures-{request.node.callspec.id}")
     assert too_faint(page) == []
@@ -69,7 +65,7 @@ def test_what_an_answer_took_stands_under_it_quietly(
 def test_a_copied_answer_is_the_answer_only(page: Page, chat_address: str) -> None:
     chat = Chat(page, chat_address)
     said = chat.ask("What is the capital of France?")
-    expect(figures(page)).to_be_visible()
+    expect(chat.figures).to_be_visible()
     chat.from_app.first.locator("button:has(.lucide-copy)").click()
     expect(chat.from_app.first.locator(".lucide-check")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").strip() == said.strip()
@@ -85,7 +81,7 @@ def test_an_edited_question_takes_the_old_figures_along(page: Page, chat_address
     page.locator(".confirm-edit").click()
     expect(chat.from_app.last).to_contain_text("Berlin", timeout=ANSWER_MS)
     expect(chat.stop_button).to_have_count(0, timeout=ANSWER_MS)
-    expect(figures(page)).to_have_count(1)
+    expect(chat.figures).to_have_count(1)
 
 
 def test_a_place_in_the_line_and_an_error_with_the_next_step(

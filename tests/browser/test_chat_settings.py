@@ -40,7 +40,7 @@ def test_what_is_set_is_kept_and_shown(chat: Chat, look: Look) -> None:
     look("set")
     answer = chat.send("Write a long story about the sea.")
     expect(chat.page.get_by_text("The answer reached the limit of 7 tokens")).to_be_visible()
-    assert 0 < len(answer.inner_text().split()) <= 7
+    assert 0 < len(chat.words(answer).split()) <= 7
     panel = chat.open_settings()
     expect(panel.locator("#max_tokens")).to_have_value("7")
     expect(panel.locator("#system_prompt")).to_have_value("You are a sailor.")

@@ -108,7 +108,7 @@ class OpenChat:
         )
         await self._page.emit("connection_successful")
         last = "chat_settings" if panel else "clear_call_fn"  # that Chainlit itself says while it sets a session up
-        await self._until(lambda: any(name == last for name, _ in self.events))
+        await self.hears(last)
 
     # --- the conversation ---
 
@@ -174,8 +174,8 @@ class OpenChat:
 
     async def chat_id(self) -> str:
         """Under which the app keeps this chat; it has one with its first question."""
-        await self._until(lambda: any(name == "first_interaction" for name, _ in self.events))
-        return next(str(data["thread_id"]) for name, data in self.events if name == "first_interaction")
+        await self.hears("first_interaction")
+        return str(self.heard("first_interaction")[0]["thread_id"])
 
     # --- files and settings ---
 
@@ -209,6 +209,14 @@ class OpenChat:
         return self.events[before:]
 
     # --- what the app says ---
+
+    def heard(self, event: str) -> list[Step]:
+        """What came with each event of that kind."""
+        return [data for name, data in self.events if name == event]
+
+    async def hears(self, event: str, seconds: float = CONNECT_SECONDS) -> None:
+        """Wait for one of that kind."""
+        await self._until(lambda: self.heard(event) != [], seconds)
 
     async def resumed(self) -> list[Step] | str:
         """The messages of a chat that is opened again; or why it shows none."""

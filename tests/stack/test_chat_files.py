@@ -85,7 +85,7 @@ async def test_what_was_read_is_gone(way: WholeWay, guest: Person) -> None:
         await page.ask("What is the code?", [file])
         assert kept(way) == []
         assert (await page.download(file)).status_code == 404
-        assert [data["id"] for name, data in page.events if name == "remove_element"] == [file]
+        assert [data["id"] for data in page.heard("remove_element")] == [file]
 
 
 def kept(way: WholeWay) -> list[bytes]:
