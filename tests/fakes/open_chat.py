@@ -226,6 +226,11 @@ class OpenChat:
             return str(said["said"])
         return [step for step in said["steps"] if step["type"] in CONVERSATION]
 
+    def show_resumed(self) -> None:
+        """Have the messages of a chat that was opened again on the page, so that they can be edited."""
+        for step in self.heard("resume_thread")[0]["steps"]:
+            self.shown[step["id"]] = Shown(step["id"], step["type"], step["output"])
+
     def _begin(self, question: str) -> None:
         self._question, self._runs, self._answers = question, {question}, set()
         self.answer, self._over, self._asked = Answer(), False, time.perf_counter()
