@@ -4,8 +4,9 @@
 
 PYTHON is one that has what `services/chainlit/requirements.lock` names (`uv pip sync --require-hashes`). All against
 one stand-in of 50 tokens a second that gives its first one after 500 ms; server, app and sessions are processes of
-their own on this machine, and all sessions ask in the same moment. The chat's line is lifted. Each answer is compared
-with what the server makes of the session's own question: what is lost or mixed up counts as lost.
+their own on this machine, and all sessions ask in the same moment. The chat's line is lifted, and no
+conversation is held. Each answer is compared with what the server makes of the session's own question: what is lost or
+mixed up counts as lost.
 Parts: `first-token`, `blocking`, `full-speed`. Exit code: 0 within the limits, 1 not.
 """
 
@@ -33,7 +34,8 @@ from rich.console import Console
 from rich.table import Table
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(TESTS))
+OURS = TESTS.parent / "services" / "chainlit"
+sys.path[:0] = [str(TESTS), str(OURS)]
 
 from fakes.chat_process import chainlit_app, running  # noqa: E402
 from fakes.foundry import MODEL  # noqa: E402
@@ -51,7 +53,7 @@ ADDED_MS = {1: 30.0, 20: 150.0}
 LEAST_RATE = 0.95
 LEAST_TIMES_SLOWER = 15.0
 LEAST_TOKENS_PER_SECOND = 4500.0
-LIFTED = {"ANSWERS_AT_ONCE": "1000", "TEMPERATURE": "0"}
+LIFTED = {"ANSWERS_AT_ONCE": "1000", "TEMPERATURE": "0", "HOLD_CONVERSATIONS": "0"}
 
 Limit = tuple[str, float, bool]
 """What is compared, the number, and whether it is within the limit."""
@@ -146,7 +148,7 @@ def server(held: ExitStack, folder: Path, first: float, rate: float) -> tuple[st
     """The stand-in in a process of its own."""
     port = free_port()
     argv = [sys.executable, "-m", "fakes.steady_server", str(port), str(first), str(rate)]
-    env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'scripts'}"}
+    env = {"PYTHONPATH": f"{TESTS}:{TESTS.parent / 'scripts'}:{OURS}"}
     return f"http://127.0.0.1:{port}", held.enter_context(running(argv, folder, port, env))
 
 
@@ -186,7 +188,7 @@ async def blocking(python: str, folder: Path, table: Table, ours: Seen) -> list[
     """The blocking handler at fifty sessions; its answers are short, which is kind to it."""
     with ExitStack() as held:
         url, _ = server(held, folder, FIRST_SECONDS, RATE)
-        env = {"BASE_URL": url, "MAX_TOKENS": str(FEW_TOKENS)}
+        env = {"BASE_URL": url, "MODEL": MODEL, "MAX_TOKENS": str(FEW_TOKENS)}
         page, process = held.enter_context(
             chainlit_app(python, folder, env, Path(__file__).with_name("blocking_chat.py"))
         )

@@ -1,6 +1,6 @@
 """Foundry Local's stand-in with an exact speed, whose answers are a function of the question: a process of its own.
 
-    PYTHONPATH=tests python -m fakes.steady_server PORT SECONDS_TO_FIRST_TOKEN TOKENS_PER_SECOND
+    PYTHONPATH=tests:services/chainlit python -m fakes.steady_server PORT SECONDS_TO_FIRST_TOKEN TOKENS_PER_SECOND
 
 Each token is due at its own time from the question on, so that a late one makes no later ones late. 0 tokens per
 second: as fast as they are taken. An answer is as long as `max_tokens` says.
@@ -13,8 +13,11 @@ import hashlib
 import sys
 from collections.abc import Iterator
 
+from chat.context import IMPOSSIBLE
 from fakes.foundry import SSE_HEADERS, Received, _choice, _chunk, _event
 from fakes.model_server import ModelServer
+
+ENDLESS = 1_000_000  # tokens of context: no session's conversation is ever cut
 
 
 def answer_to(question: str, tokens: int) -> Iterator[str]:
@@ -34,11 +37,14 @@ class SteadyServer(ModelServer):
     def __init__(self, port: int, first: float, rate: float) -> None:
         super().__init__()
         self.port = port
+        self.stored.context_length = ENDLESS
         self._first = first
         self._rate = rate
 
-    async def _stream(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+    async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         asked = received.json
+        if asked["max_tokens"] == IMPOSSIBLE:
+            return await super()._chat(received, writer)
         self.requests.clear()  # thousands are not kept
         question, tokens = str(asked["messages"][-1]["content"]), int(asked["max_tokens"])
         clock = asyncio.get_running_loop().time

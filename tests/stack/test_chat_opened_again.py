@@ -74,7 +74,4 @@ async def test_its_questions_can_be_edited_and_its_answers_made_again(way: Whole
     await stored(guest, chat_id, 2)
     said = ["What is one?", "What is three?"]
     for told in questions(way, asked):
-        assert [each["content"] for each in told["input"] if each["role"] == "user"] == [
-            "What is one?",
-            "What is three?",
-        ]
+        assert [each["content"] for each in told["input"] if each["role"] == "user"] == said
