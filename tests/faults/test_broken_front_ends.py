@@ -21,7 +21,7 @@ REJECT = ("-j", "REJECT", "--reject-with", "tcp-reset")
 EVERYDAY = {
     "stopped": "webgpu-static",
     "paused": "chainlit",
-    "frozen": "open-webui",
+    "frozen": "webgpu-static",
     "off the network": "chainlit",
     "page dropped": "webgpu-static",
     "page rejected": "open-webui",

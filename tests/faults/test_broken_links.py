@@ -22,7 +22,11 @@ AT_ONCE_SECONDS = 12.0  # a connection to nobody is given up after 15 s by the c
     ("break_it", "check", "cause"),
     [
         pytest.param(
-            lambda it: it.frozen("gateway"), "network.gateway", "gateway-down", id="gateway frozen", marks=as_root
+            lambda it: it.frozen("gateway"),
+            "network.gateway",
+            "gateway-down",
+            id="gateway frozen",
+            marks=[as_root, pytest.mark.full],
         ),
         pytest.param(
             lambda it: it.off_the_private_network("gateway"),
@@ -93,7 +97,13 @@ AT_ONCE_SECONDS = 12.0  # a connection to nobody is given up after 15 s by the c
             marks=pytest.mark.full,
         ),
         pytest.param(lambda it: it.foundry_crashed(), "foundry.status", "foundry-not-running", id="foundry crashed"),
-        pytest.param(lambda it: it.foundry_frozen(), "foundry.status", "foundry-hangs", id="foundry frozen"),
+        pytest.param(
+            lambda it: it.foundry_frozen(),
+            "foundry.status",
+            "foundry-hangs",
+            id="foundry frozen",
+            marks=pytest.mark.full,
+        ),
         pytest.param(lambda it: it.model_unloaded(), "model.loaded", "model-not-loaded", id="model unloaded"),
     ],
 )

@@ -136,7 +136,7 @@ def test_down_on_half_a_stack_and_without_an_engine(stack: OwnStack) -> None:
     assert unreachable.code == 2, unreachable.all
     assert "The relay and the stack's Foundry Local are stopped" in unreachable.err
     assert not stack.processes()
-    assert set(stack.containers()) == {"gateway", "init", "open-webui", "webgpu-static"}
+    assert set(stack.containers()) == {"gateway", "init", "monitor", "open-webui", "webgpu-static"}
 
     stack.down()
     nothing_is_left(stack, opened)

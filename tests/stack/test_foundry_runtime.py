@@ -378,6 +378,7 @@ def test_a_download_that_fails_says_so(
     assert failed.value.cause == "model-download-failed"
 
 
+@pytest.mark.full
 def test_another_model_replaces_the_running_one(make_settings: MakeSettings, said: Say, cloud: Cloud) -> None:
     first = foundry.ensure(make_settings(), silent, said.append)
     second = foundry.ensure(make_settings(model="qwen2.5-0.5b", catalog_url=cloud.catalog_url), silent, said.append)

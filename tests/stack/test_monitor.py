@@ -306,6 +306,7 @@ def test_a_fault_and_its_end(settings: Settings, page: str, links: Links, fault:
     assert wait_for(page, 200, BACK_SECONDS)["status"] == "ok"
 
 
+@pytest.mark.full
 def test_the_first_run_after_a_fault_and_after_its_end_says_so(settings: Settings, page: str, links: Links) -> None:
     """Who asks again and again so knows within one interval."""
     wait_for(page, 200, BACK_SECONDS)
