@@ -333,6 +333,7 @@ def test_a_model_from_the_catalog_is_downloaded_served_and_known_offline(
     assert any("downloaded earlier" in line for line in said)
 
 
+@pytest.mark.full
 def test_an_interrupted_download_ends_well_the_next_time(
     make_settings: MakeSettings, said: Say, cloud: Cloud, embedded: EmbeddedModel
 ) -> None:

@@ -17,6 +17,8 @@ from fakes.spare_stack import NO_LABELS
 from fakes.waiting import wait_until
 from stack.settings import Settings
 
+pytestmark = pytest.mark.full  # a first start of its own; the egress table is everyday's
+
 Find = Callable[[str], Container]
 READY_SECONDS = 180
 MODEL_SERVER = "host.docker.internal"
