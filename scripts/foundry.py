@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Start, stop and look at the stack's Foundry Local: python3 scripts/foundry.py start|stop|status|logs"""
+"""Start, stop and look at the stack's Foundry Local: python3 scripts/foundry.py start|load NAME|stop|status|logs"""
 
 from stack.bootstrap import enter
 

@@ -64,8 +64,14 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu", "npu"]
     catalog_url: str
     temperature: Annotated[float, Field(ge=0, le=2)]
+    top_p: Annotated[float, Field(gt=0, le=1)]
     max_tokens: Annotated[int, Field(ge=1)]
     system_prompt: str
+    hold_conversations: Annotated[int, Field(ge=0, le=64)]
+    hold_tokens: Annotated[int, Field(ge=0)]
+    answers_at_once: Annotated[int, Field(ge=1)]
+    line_length: Annotated[int, Field(ge=0)]
+    chainlit_database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
     gateway_cpus: Cpus

@@ -31,9 +31,9 @@ def test_answers_and_remembers(chat: Chat, look: Look) -> None:
     look("second-answer")
 
 
-def test_a_new_chat_remembers_nothing(chat: Chat) -> None:
+def test_a_new_chat_remembers_nothing(chat: Chat, chat_address: str) -> None:
     chat.ask("What is the capital of France?")
-    chat.page.reload()
+    chat.page.goto(chat_address)
     expect(chat.notice).to_be_visible()
     expect(chat.from_app).to_have_count(0)
     assert "Berlin" not in chat.ask("And of Germany?")
@@ -49,6 +49,24 @@ def test_an_edited_question_replaces_the_first(chat: Chat, look: Look) -> None:
     expect(chat.from_app.last).to_contain_text("Berlin", timeout=ANSWER_MS)
     expect(chat.page.get_by_text("Paris")).to_have_count(0)
     look("edited")
+
+
+def test_another_answer_takes_the_place_of_the_newest(chat: Chat, look: Look) -> None:
+    chat.ask("What is the capital of France?")
+    chat.ask("Name an animal.")
+    again = chat.page.get_by_role("button", name="Again")
+    expect(again).to_have_count(1)
+    look("offered")
+    first = chat.from_app.last.locator("[id^=step-]").get_attribute("id")
+    again.click()
+    expect(chat.page.locator(f"#{first}")).to_have_count(0)
+    expect(again).to_be_enabled(timeout=ANSWER_MS)
+    expect(chat.from_app).to_have_count(2)
+    expect(chat.from_app.last).to_have_text(re.compile(r"\w+"))
+    expect(chat.figures).to_have_count(2)
+    look("answered")
+    chat.ask("And another one.")
+    expect(again).to_have_count(1)
 
 
 def test_stop_keeps_what_came_and_the_chat_goes_on(chat: Chat, look: Look) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser.chat_page import ANSWER_MS, Chat
-from fakes.node_packages import installed
+from browser.staged_chat import StagedChat, load_axe, staged, too_faint
 
 Screenshot = Callable[[Page, str], None]
 Scheme = Literal["light", "dark"]
@@ -48,36 +46,6 @@ Use it as `is_palindrome("Level")`.
 FONTS_IN_USE = "[...document.fonts].filter((font) => font.status === 'loaded').map((font) => font.family)"
 FONT_FILES = "performance.getEntriesByType('resource').map((each) => each.name).filter((name) => /woff2/.test(name))"
 GROUND = "getComputedStyle(document.documentElement).backgroundColor"
-
-
-@dataclass
-class StagedChat:
-    """A chat where a test may put words in the model's mouth."""
-
-    chat: Chat
-    socket: WebSocketRoute
-
-    def hear(self, text: str) -> Locator:
-        """Send the page an answer as the app would; return it on the page."""
-        before = self.chat.from_app.count()
-        step = {"id": "11111111-1111-4111-8111-111111111111", "threadId": "any", "type": "assistant_message"}
-        told = {"name": "Foundry Local Chat", "output": text, "createdAt": "2026-01-01T00:00:00Z", "steps": []}
-        self.socket.send("42" + json.dumps(["new_message", {**step, **told}]))
-        expect(self.chat.from_app).to_have_count(before + 1)
-        return self.chat.from_app.nth(before)
-
-
-def staged(page: Page, address: str) -> StagedChat:
-    sockets: list[WebSocketRoute] = []
-
-    def pass_on(socket: WebSocketRoute) -> None:
-        socket.connect_to_server()
-        sockets.append(socket)
-
-    page.add_init_script("window.transports = ['websocket']")
-    page.route_web_socket("**/ws/socket.io/**", pass_on)
-    chat = Chat(page, address)
-    return StagedChat(chat, sockets[-1])
 
 
 @pytest.fixture
@@ -174,7 +142,7 @@ def test_legible_and_good_to_look_at(
 ) -> None:
     page = themed_page
     chat = staged(page, chat_address)
-    page.evaluate((installed() / "axe-core" / "axe.min.js").read_text(encoding="utf-8"))
+    load_axe(page)
     expect(page.locator("#welcome-screen")).to_have_css("opacity", "1")
     screenshot(page, f"start-{scheme}-{width}")
     assert too_faint(page) == []
@@ -186,10 +154,3 @@ def test_legible_and_good_to_look_at(
     screenshot(page, f"{scheme}-{width}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "wider than the window"
     assert too_faint(page) == []
-
-
-def too_faint(page: Page) -> list[Any]:
-    """Texts with less contrast than WCAG's level AA asks for; axe must have found texts to look at."""
-    found = page.evaluate("axe.run({ runOnly: ['color-contrast'] })")
-    assert sum(len(rule["nodes"]) for rule in found["passes"]) > 2
-    return [(node["html"], node["failureSummary"]) for rule in found["violations"] for node in rule["nodes"]]

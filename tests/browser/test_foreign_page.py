@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect
 
+from browser.chat_page import anybody, let_in
 from browser.conftest import CHROMIUM, QUIET
 from browser.foreign_page import OPEN_WINDOW, TRY_ALL, Elsewhere, elsewhere
 from browser.open_webui_page import OpenWebUI
@@ -102,7 +103,8 @@ def passed_by_the_gateway(settings: Settings, since: float) -> list[str]:
 
 @pytest.fixture
 def signed_in(context: BrowserContext, somebody: Person) -> OpenWebUI:
-    """So that there is something to be read, and somebody in whose name to ask."""
+    """So that there is something to be read, and somebody in whose name to ask, in the chat as well."""
+    let_in(context, anybody())
     web = OpenWebUI(context.new_page(), somebody)
     web.sign_in()
     return web

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from browser.chat_page import Chat
+from browser.chat_page import Chat, anybody, let_in
 from browser.open_webui_page import ANSWER_MS, OpenWebUI
 from browser.request_log import RequestLog
 from fakes.open_webui import Person
@@ -116,6 +116,7 @@ def test_the_log_would_show_it(browser: Browser, page_of: str, elsewhere: str, r
     try:
         log = RequestLog(context)
         page = context.new_page()
+        let_in(context, anybody())  # else the chat leads on to its sign-in, from under the test
         page.goto(address)
         assert log.foreign_to(address) == []
         page.evaluate(ASK_ELSEWHERE, elsewhere)
@@ -134,6 +135,7 @@ def test_the_policy_refuses_it(browser: Browser, page_of: str, elsewhere: str, r
         page = context.new_page()
         told: list[str] = []
         page.on("console", lambda message: told.append(message.text))
+        let_in(context, anybody())
         page.goto(address)
         page.evaluate(ASK_ELSEWHERE, elsewhere)
         soon(page, lambda: all(any(f"{elsewhere}/{way}" in text for text in told) for way in WAYS))

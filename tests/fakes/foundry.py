@@ -13,9 +13,11 @@ import json
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
+
+from fakes.stored_responses import Gone, StoredResponses, TooLong
 
 MODEL = "smollm2-135m-instruct-generic-cpu:1"
 OATPP = "Server: oatpp/1.3.0\r\n"
@@ -76,11 +78,18 @@ class FakeFoundry:
         self.port = port
         self.host = host
         self.tokens = list(tokens)
+        self.answer_to: Callable[[Any], Sequence[str]] | None = None
+        """Makes the answer of the request's body, which has all of the conversation; None: it is `tokens`."""
         self.habit: Habit = "answers"
         self.gated = False
+        self.cut_after = 2
+        """So many chunks come before the connection is cut or reset."""
         self.seconds_a_chunk = 0.0
+        self.finish_reason: str | None = "stop"
+        self.stored = StoredResponses(MODEL)
         self.requests: list[Received] = []
         self.connections = 0
+        self._prompt_tokens = 0
         self._gate = asyncio.Semaphore(0)
         self._arrived = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -151,18 +160,61 @@ class FakeFoundry:
             return False
         if (received.method, received.target) == ("POST", "/v1/chat/completions"):
             return await self._chat(received, writer)
+        if received.target.startswith("/v1/responses"):
+            return await self._response(received, writer)
         writer.write(_plain_answer(received))
         await writer.drain()
         return True
 
+    async def _response(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        """Ask, look at, or delete stored conversations."""
+        asked = _object(received)
+        if received.method == "POST" and "input" in asked:
+            try:
+                answering = self.stored.begin(asked)
+                tokens = self._coming if self.answer_to is None else self.answer_to({"messages": answering.told})
+                if asked.get("stream"):
+                    return await self._send(answering.events(tokens, self._finish), received, writer)
+                writer.write(_json(answering.whole(self.tokens, self._finish)))
+            except Gone as gone:
+                writer.write(_json(_refused(str(gone)), "404 Not Found"))
+            except TooLong as too_long:
+                writer.write(_json(_refused(f"Invalid request: {too_long}"), "400 Bad Request"))
+        elif (received.method, received.target) == ("GET", "/v1/responses"):
+            writer.write(_json(self.stored.listing()))
+        elif received.method == "DELETE" and self.stored.delete(which := received.target.rpartition("/")[2]):
+            writer.write(_json({"deleted": True, "id": which, "object": "response.deleted"}))
+        else:
+            writer.write(_plain_answer(received))
+        await writer.drain()
+        return True
+
+    @property
+    def _coming(self) -> Iterable[str]:
+        return self.tokens
+
+    @property
+    def _finish(self) -> str:
+        return self.finish_reason or "stop"
+
     async def _chat(self, received: Received, writer: asyncio.StreamWriter) -> bool:
-        if (model := received.json.get("model")) != MODEL:
+        if not self._is_loaded(model := received.json.get("model")):
             error = {"message": f"Model not loaded: {model}", "type": "invalid_request_error"}
             writer.write(_json({"error": error}, "400 Bad Request"))
             return True
+        try:
+            self._prompt_tokens = self.stored.budget(received.json.get("messages"), received.json.get("max_tokens"))
+        except TooLong as too_long:
+            if received.json.get("stream"):
+                return await self._send([_event(_refused(str(too_long)))], received, writer)
+            writer.write(_json(_refused(f"Invalid request: {too_long}"), "400 Bad Request"))
+            return True
         if received.json.get("stream"):
-            return await self._stream(received, writer)
+            return await self._send(self._events(received), received, writer)
         return await self._whole(received, writer)
+
+    def _is_loaded(self, model: object) -> bool:
+        return model == self.stored.model
 
     async def _whole(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         if self.gated:
@@ -175,18 +227,18 @@ class FakeFoundry:
         await writer.drain()
         return self.habit == "answers"
 
-    async def _stream(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+    async def _send(self, events: Iterable[bytes], received: Received, writer: asyncio.StreamWriter) -> bool:
         writer.write(SSE_HEADERS.encode())
-        for number, event in enumerate(self._events(received)):
+        for number, event in enumerate(events):
             if self.gated:
                 await self._pass_gate(received)
             if await _left_within(received, self.seconds_a_chunk):
                 return False
             writer.write(_chunk(event))
             await writer.drain()
-            if number == 1 and self.habit == "cut":
+            if number + 1 == self.cut_after and self.habit == "cut":
                 return False
-            if number == 1 and self.habit == "reset":
+            if number + 1 == self.cut_after and self.habit == "reset":
                 linger = struct.pack("ii", 1, 0)
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return False
@@ -201,11 +253,22 @@ class FakeFoundry:
         if self.habit == "error-event":
             return [_event({"error": {"message": "prompt too long", "type": "invalid_request_error"}})]
         deltas: list[dict[str, Any]] = [{"content": "", "role": "assistant"}]
-        deltas += [{"content": token} for token in self.tokens]
+        tokens = self.tokens if self.answer_to is None else self.answer_to(received.json)
+        deltas += [{"content": token} for token in tokens]
         events = [_event(_choice(delta, None)) for delta in deltas] + [_event(_choice({}, "stop"))]
         if (received.json.get("stream_options") or {}).get("include_usage"):
-            events.append(_event({"choices": [], "usage": {"completion_tokens": len(self.tokens)}}))
+            events.append(_event({"choices": [], "usage": self._usage(len(tokens))}))
         return [*events, b"data: [DONE]\n\n"]
+
+    def _usage(self, answer: int) -> dict[str, Any]:
+        prompt = self._prompt_tokens
+        return {
+            "completion_tokens": answer,
+            "completion_tokens_details": {"reasoning_tokens": 0},
+            "prompt_tokens": prompt,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "total_tokens": prompt + answer,
+        }
 
     async def _pass_gate(self, received: Received) -> None:
         passed = asyncio.create_task(self._gate.acquire())
@@ -229,6 +292,15 @@ async def _read_request(reader: asyncio.StreamReader, begin: bytes) -> Received:
             await reader.readline()
         await reader.readline()
     return received
+
+
+def _object(received: Received) -> dict[str, Any]:
+    """The body, if it is a JSON object; else an empty one."""
+    try:
+        body = json.loads(received.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
@@ -260,7 +332,6 @@ def _plain_answer(received: Received) -> bytes:
         ("POST", "/v1/responses"): {"id": "resp_1", "object": "response", "output_text": "Paris."},
         ("POST", "/v1/embeddings"): {"object": "list", "data": []},
         ("DELETE", "/v1/responses/resp_1"): {"id": "resp_1", "deleted": True},
-        ("GET", "/v1/responses"): {"data": [{"id": "resp_1", "input": "a secret"}], "object": "list"},
         ("POST", "/shutdown"): {"obeyed": True},
     }
     answer = known.get((received.method, received.target))
@@ -273,6 +344,10 @@ def _json(data: object, status: str = "200 OK") -> bytes:
     body = json.dumps(data, separators=(",", ":")).encode()
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: keep-alive\r\n{OATPP}"
     return head.encode() + b"Content-Type: application/json\r\n\r\n" + body
+
+
+def _refused(message: str) -> dict[str, Any]:
+    return {"error": {"code": None, "message": message, "param": None, "type": "invalid_request_error"}}
 
 
 def _choice(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:

@@ -10,28 +10,28 @@ import json
 import sys
 from typing import Any
 
+from fakes.chat_people import first_user
+from fakes.made_secrets import FILES
 from fakes.open_webui import Person, administrator
-from stack.parts import containers, made_secrets
+from stack.parts import accounts, containers, made_secrets
 from stack.settings import Settings, load
 from stack.tools.docker_engine import client
 
 SECOND = ("second@localhost", "correct-horse-battery-staple")
-SECRETS = {
-    "gateway": ["token"],
-    "open-webui": ["secret-key", "admin-password", "probe-password", "monitor-password"],
-    "monitor": ["open-webui-password"],
-}
+QUESTION = "Is this still here tomorrow?"
 CHAT = {
     "title": "Kept",
     "models": ["any"],
     "history": {"messages": {}, "currentId": None},
-    "messages": [{"role": "user", "content": "Is this still here tomorrow?"}],
+    "messages": [{"role": "user", "content": QUESTION}],
 }
 BANNER = {"id": "1", "type": "info", "content": "Kept", "dismissible": True, "timestamp": 1}
 
 
 def leave(settings: Settings) -> None:
-    """Make a second account, and for each of both a chat and a preference; and one for everybody."""
+    """Make a second account on each page; in Open WebUI for both a chat and a preference, in the chat a chat."""
+    accounts.add(settings, client(), SECOND[0])
+    first_user(settings).ask(QUESTION)
     admin, second = _people(settings)
     form = {"name": "Second", "email": second.email, "password": second.password, "role": "user"}
     admin.call("POST", "/api/v1/auths/add", form)
@@ -46,6 +46,8 @@ def find(settings: Settings) -> dict[str, Any]:
     admin, second = _people(settings)
     return {
         "secrets": _secrets(settings),
+        "users of the chat": accounts.names(settings, client()),
+        "said in the chat": _said(settings),
         "accounts": sorted(each["email"] for each in admin.call("GET", "/api/v1/users/all")["users"]),
         "banners": admin.call("GET", "/api/v1/configs/banners"),
         "chats": [_chats(person) for person in (admin, second)],
@@ -62,13 +64,14 @@ def _chats(person: Person) -> list[Any]:
     return [person.call("GET", f"/api/v1/chats/{each['id']}") for each in person.call("GET", "/api/v1/chats/")]
 
 
+def _said(settings: Settings) -> list[Any]:
+    first = first_user(settings)
+    return [first.messages(str(each["id"])) for each in first.chats()]
+
+
 def _secrets(settings: Settings) -> dict[str, str]:
     init = containers.run_once(settings, client(), "init")
-    return {
-        f"{service}/{name}": made_secrets.read(init, service, name)
-        for service, names in SECRETS.items()
-        for name in names
-    }
+    return {file: made_secrets.read(init, *file.split("/")) for file in FILES}
 
 
 if __name__ == "__main__":

@@ -14,22 +14,33 @@ from stack.parts import made_secrets
 
 FILES = (
     "gateway/token",
+    "chainlit/secret-key",
+    "chainlit/admin-password",
+    "chainlit/probe-password",
+    "chainlit/monitor-password",
     "open-webui/secret-key",
     "open-webui/admin-password",
     "open-webui/probe-password",
     "open-webui/monitor-password",
+    "monitor/chainlit-password",
     "monitor/open-webui-password",
 )
+PAIRS = {
+    "chainlit/monitor-password": "monitor/chainlit-password",
+    "open-webui/monitor-password": "monitor/open-webui-password",
+}
+"""Secrets that two services know."""
 
 
 class Init:
-    """Three volumes, and the image that fills them."""
+    """A volume for each service, and the image that fills them."""
 
     def __init__(self, engine: DockerClient, image: str) -> None:
         self._engine, self._image = engine, image
         self._name = f"init-test-{uuid4().hex[:8]}"
         self._volumes = [
-            engine.volumes.create(f"{self._name}-{service}") for service in ("gateway", "open-webui", "monitor")
+            engine.volumes.create(f"{self._name}-{service}")
+            for service in sorted({file.partition("/")[0] for file in FILES})
         ]
 
     def run(self, *arguments: str, instead: str | None = None) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from fakes.chat_people import Person, first_user
 from stack.parts import state
 from stack.probes import chat
 from stack.settings import Settings
@@ -45,11 +46,13 @@ class Talks:
 async def people_who_talk(settings: Settings, count: int) -> AsyncIterator[Talks]:
     """So many people ask one question after the other: every second one on the chat page, the others by a tool."""
     talks = Talks()
-    doing: tuple[Callable[[Settings], Coroutine[Any, Any, None]], ...] = (on_the_page, with_a_tool)
+    who = first_user(settings)
+    who.signed_in()
+    doing: tuple[Callable[[Settings, Person], Coroutine[Any, Any, None]], ...] = (on_the_page, with_a_tool)
 
     async def talk(number: int) -> None:
         while True:
-            await doing[number % 2](settings)
+            await doing[number % 2](settings, who)
             talks.answers += 1
 
     people = [asyncio.create_task(talk(number)) for number in range(count)]
@@ -62,13 +65,14 @@ async def people_who_talk(settings: Settings, count: int) -> AsyncIterator[Talks
         assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
 
 
-async def on_the_page(settings: Settings) -> None:
+async def on_the_page(_: Settings, who: Person) -> None:
     """One question on the chat page, and a long answer."""
-    seen = await chat.converse(f"http://127.0.0.1:{settings.chainlit_port}", LONG, enough=PIECES)
+    async with who.on_the_page() as user:
+        seen = await chat.converse(user, LONG, enough=PIECES)
     assert seen.text, seen
 
 
-async def with_a_tool(settings: Settings) -> None:
+async def with_a_tool(settings: Settings, _: Person) -> None:
     """One question to the relay's port, and a long answer."""
     door = f"http://127.0.0.1:{settings.foundry_port}"
     async with httpx.AsyncClient(base_url=door, timeout=300, trust_env=False) as http:

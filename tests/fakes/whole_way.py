@@ -1,6 +1,6 @@
 """The whole way with a witness at its end: the stack's own images, the real relay, and a stand-in for Foundry Local.
 
-The rate limits are lifted, so that what is sent is judged for what it is and not for how much it is.
+The rate limits and the chat's line are lifted, so that what is sent is judged for what it is, not for how much it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from docker.models.containers import Container
 
 from fakes import bombard
 from fakes.bombard import Answered, Shot
-from fakes.foundry import FakeFoundry, Received, _json
+from fakes.foundry import MODEL, FakeFoundry, Received, _json
 from fakes.relay_process import RelayProcess, free_port, running_relay
 from fakes.spare_stack import free_page_ports, idle_front_end
 from stack.parts import state
@@ -46,6 +46,7 @@ class Witness(FakeFoundry):
     def __init__(self) -> None:
         super().__init__()
         self.strange: list[str] = []
+        self.loaded = [MODEL]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -77,6 +78,9 @@ class Witness(FakeFoundry):
             error = {"message": "Failed to parse the request", "type": "invalid_request_error"}
             writer.write(_json({"error": error}, "400 Bad Request"))
             return True
+        if received.target == "/models/loaded" and self.habit == "answers":
+            writer.write(_json(self.loaded))
+            return True
         return await super()._answer(received, writer)
 
 
@@ -103,6 +107,11 @@ class WholeWay:
         (found,) = of_project(self.settings, self.engine, name)
         found.reload()
         return found
+
+    def commands(self, name: str) -> list[str]:
+        """The command lines of the processes that run in that service's container."""
+        listed = self.service(name).top()
+        return [row[listed["Titles"].index("CMD")] for row in listed["Processes"]]
 
     def lives(self) -> dict[str, Any]:
         """What changes when one of them dies and comes back: of each container its start and its restarts."""
@@ -139,6 +148,7 @@ def whole_way(
             "compose_project_name": f"{settings.compose_project_name}-{name}",
             "foundry_port": free_port(bridge),
             "gateway_rate": NO_LIMIT,
+            "answers_at_once": NO_LIMIT,
             "monitor_interval": 86400,
             "open_webui_extras": "false",
             "model": "auto",

@@ -284,9 +284,9 @@ def volume_read_only(it: Links) -> Iterator[None]:
 
 
 @contextmanager
-def volume_of_another(it: Links) -> Iterator[None]:
-    """What is in Open WebUI's volume belongs to somebody else, as after a restore by hand."""
-    mounts = it.container("open-webui").attrs["Mounts"]
+def volume_of_another(it: Links, service: str) -> Iterator[None]:
+    """What is in the page's volume belongs to somebody else, as after a restore by hand."""
+    mounts = it.container(service).attrs["Mounts"]
     folder = Path(next(each["Source"] for each in mounts if each["Destination"] == "/data"))
     owner = folder.stat()
     everything = [folder, *folder.rglob("*")]

@@ -9,6 +9,7 @@ from fakes.open_webui import administrator
 from faults.links import Links
 from faults.named import FRONT_ENDS, Break, Probed, as_root
 from stack.probes import open_webui
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
 
@@ -129,9 +130,9 @@ async def sign_in_until_locked_out(page: str) -> None:
         for _ in range(20):
             try:
                 await open_webui.User.signed_in(http, open_webui.PROBE_ACCOUNT, "a guess")
-            except open_webui.SignInRefusedError:
+            except SignInRefusedError:
                 continue
-            except open_webui.LockedOutError:
+            except LockedOutError:
                 return
     raise AssertionError("it takes any number of sign-ins")
 

@@ -179,12 +179,21 @@ async def test_it_is_named_alone(probed: Probed, links: Links, break_it: Break, 
             "volume-read-only",
             id="volume mounted read-only",
         ),
+        *(
+            pytest.param(
+                lambda it, service=service: ground.volume_of_another(it, service),
+                f"container.{service}",
+                "volume-read-only",
+                id=f"volume of another user, {service}",
+                marks=as_root,
+            )
+            for service in ("open-webui", "chainlit")
+        ),
         pytest.param(
-            ground.volume_of_another,
-            "container.open-webui",
+            lambda it: ground.overridden(it, "chainlit", "volumes: ['chainlit-data:/data:ro']"),
+            "container.chainlit",
             "volume-read-only",
-            id="volume of another user",
-            marks=as_root,
+            id="volume of the chat mounted read-only",
         ),
     ],
 )

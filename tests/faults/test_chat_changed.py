@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from fakes.waiting import wait_until
-from faults.ground import made_as, overridden
+from faults.ground import made_as, overridden, restarts
 from faults.links import Links
 from faults.named import Probed
 
@@ -58,18 +58,22 @@ async def test_any_key_that_can_be_sent_will_do(probed: Probed, links: Links) ->
         await probed.is_green()
 
 
-async def test_a_sign_in_that_nobody_has(probed: Probed, links: Links) -> None:
-    own = """
-    environment:
-      CHAINLIT_CUSTOM_AUTH: "true"
-      CHAINLIT_AUTH_SECRET: "0123456789012345678901234567890123456789"
-    """
-    with overridden(links, "chainlit", own):
+async def test_no_sign_in_at_all(probed: Probed, links: Links) -> None:
+    with overridden(links, "chainlit", 'environment: {CHAINLIT_DATABASE_URL: ""}'):
         wait_until(lambda: is_healthy(links), START_SECONDS)
         broken = await probed.fails(ANSWER, "chainlit-auth-misconfigured")
         assert broken.fix
 
 
-async def test_a_sign_in_without_its_secret(probed: Probed, links: Links) -> None:
-    with overridden(links, "chainlit", 'environment: {CHAINLIT_CUSTOM_AUTH: "true"}'):
+async def test_a_sign_in_without_its_secrets(probed: Probed, links: Links) -> None:
+    with overridden(links, "chainlit", "tmpfs: [/run/secrets]\nvolumes: !override [chainlit-data:/data]"):
         await probed.fails("container.chainlit", "chainlit-auth-misconfigured")
+
+
+async def test_a_database_that_is_not_there(probed: Probed, links: Links) -> None:
+    own = 'environment: {CHAINLIT_DATABASE_URL: "postgresql://chat:hunter2hunter2@nowhere/chat"}'
+    with overridden(links, "chainlit", own):
+        restarts(links, "chainlit")
+        broken = await probed.fails("container.chainlit", "container-restarting")
+        assert "database can't be opened" in broken.evidence
+        assert "hunter2" not in broken.evidence

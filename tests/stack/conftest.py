@@ -8,6 +8,7 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
+from fakes.chat_people import Person, first_user
 from fakes.spare_stack import Spare, running_spare
 from fakes.whole_way import WholeWay, whole_way
 from stack.parts.containers import of_project
@@ -51,6 +52,18 @@ def way(
     services = ("gateway", "chainlit", "webgpu-static", "monitor")
     with whole_way(settings, engine, bridge, services, folder=tmp_path_factory.mktemp("way"), name="way") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def user(settings: Settings) -> Person:
+    """The first user of the running stack's chat."""
+    return first_user(settings)
+
+
+@pytest.fixture(scope="module")
+def guest(way: WholeWay) -> Person:
+    """The first user of the chat behind which the witness stands."""
+    return first_user(way.settings)
 
 
 @pytest.fixture(scope="module")

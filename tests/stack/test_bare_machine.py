@@ -18,7 +18,15 @@ PAGES = {
     5173: "<title>Digits, recognised in your browser</title>",
 }
 VOLUMES = [
-    f"foundry-stack_{name}" for name in ("gateway-secrets", "monitor-secrets", "open-webui-data", "open-webui-secrets")
+    f"foundry-stack_{name}"
+    for name in (
+        "chainlit-data",
+        "chainlit-secrets",
+        "gateway-secrets",
+        "monitor-secrets",
+        "open-webui-data",
+        "open-webui-secrets",
+    )
 ]
 STAYS = {"dockerd", "containerd"}  # what `up` says that it leaves running
 ASK = """

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-import socketio
 from docker import DockerClient
 
+from fakes.chat_people import Person, first_user
 from faults.own_clone import make_clone, open_folder
 from faults.own_stack import OwnStack, User, json_of, own_stack
 from stack.parts import containers
@@ -46,40 +42,16 @@ def developed(settings: Settings, engine: DockerClient) -> Iterator[OwnStack]:
             containers.remove_images(stack.settings, engine)
 
 
-@dataclass
-class Chat:
-    """An open page of the chat."""
-
-    greeting: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    told_to_reload: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def on_event(self, name: str, *data: Any) -> None:
-        if name == "new_message" and data[0]["type"].endswith("_message") and not self.greeting.done():
-            self.greeting.set_result(data[0]["output"])
-        if name == "reload":
-            self.told_to_reload.set()
+@pytest.fixture(scope="module")
+def person(developed: OwnStack) -> Person:
+    """The first user of its chat."""
+    return first_user(developed.settings)
 
 
-@asynccontextmanager
-async def open_chat(stack: OwnStack) -> AsyncIterator[Chat]:
-    """The chat as its page opens it."""
-    chat, page = Chat(), socketio.AsyncClient(reconnection=False)
-    page.on("*", chat.on_event)
-    session = {"sessionId": str(uuid4()), "clientType": "webapp", "userEnv": "{}", "chatProfile": "", "threadId": ""}
-    address = f"http://127.0.0.1:{stack.settings.chainlit_port}"
-    await page.connect(address, auth=session, transports=["websocket"], socketio_path="/ws/socket.io")
-    try:
-        await page.emit("connection_successful")
-        await asyncio.wait_for(asyncio.shield(chat.greeting), RELOAD_SECONDS)
-        yield chat
-    finally:
-        await page.disconnect()
-
-
-async def greeting(stack: OwnStack) -> str:
-    """The chat's first message."""
-    async with open_chat(stack) as chat:
-        return chat.greeting.result()
+async def greeting(person: Person) -> str:
+    """What the chat says first."""
+    async with person.opens_the_page() as page:
+        return page.answer.notices[0]
 
 
 def save(file: Path, old: str, new: str, *, by_rename: bool = True) -> str:
@@ -121,16 +93,16 @@ def binds(stack: OwnStack) -> dict[str, list[tuple[str, bool]]]:
     ],
 )
 async def test_a_saved_file_of_the_chat_is_what_runs_and_open_pages_load_again(
-    developed: OwnStack, file: str, old: str, new: str
+    developed: OwnStack, person: Person, file: str, old: str, new: str
 ) -> None:
-    before = await greeting(developed)
+    before = await greeting(person)
     greetings = []
     for each in ((old, new), (new, old)):
-        async with open_chat(developed) as chat:
-            assert not chat.told_to_reload.is_set()
+        async with person.opens_the_page() as page:
+            assert not page.heard("reload")
             save(developed.clone / "services" / "chainlit" / file, *each)
-            await asyncio.wait_for(chat.told_to_reload.wait(), RELOAD_SECONDS)
-        greetings.append(await greeting(developed))
+            await page.hears("reload", RELOAD_SECONDS)
+        greetings.append(await greeting(person))
     assert greetings[0] != before
     assert any(word in greetings[0] for word in ("is at your service", " itself**"))
     assert greetings[1] == before
@@ -198,7 +170,7 @@ def test_what_mends_the_stack_keeps_the_mode(developed: OwnStack, engine: Docker
     assert developed.run("up", "--yes", "--dev").code in (0, 3)
 
 
-async def test_production_is_back_with_an_up_and_gone_with_a_down(developed: OwnStack) -> None:
+async def test_production_is_back_with_an_up_and_gone_with_a_down(developed: OwnStack, person: Person) -> None:
     app, style = (developed.clone / "services" / each for each in ("chainlit/app.py", "webgpu-static/page/style.css"))
     text = save(style, ":root {", f"/* {uuid4()} */\n:root {{")
     developed.up()
@@ -212,16 +184,16 @@ async def test_production_is_back_with_an_up_and_gone_with_a_down(developed: Own
     save(style, ":root {", ":root  {")
     assert (named(developed, "style.css"), get(developed, served).text) == (served, text)
     mark = str(uuid4())
-    async with open_chat(developed):
+    async with person.opens_the_page():
         save(app, "from `", f"{mark} `")
-    assert mark not in await greeting(developed)
+    assert mark not in await greeting(person)
 
     # The same as `up --dev`, as whoever does without the scripts types it.
     argv = ["-f", "compose.yaml", "-f", "compose.dev.yaml", "up", "--detach", "--wait"]
     knobs = {**developed.settings.as_environment, **developed.knobs}
     done = compose(argv, project=developed.clone, env=knobs)
     assert done.code == 0, done.out + done.err
-    assert mark in await greeting(developed)
+    assert mark in await greeting(person)
     assert ":root  {" in get(developed, "/page/style.css").text
 
     developed.down()

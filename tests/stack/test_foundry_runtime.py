@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def cloud(embedded: EmbeddedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         Offered("phi-4-mini", "Phi-4-mini-instruct-generic-cpu", "5", size_bytes=10**15),
         Offered("phi-4-mini", "Phi-4-mini-instruct-generic-gpu", "5", "gpu", size_bytes=10**15),
         Offered("qwen2.5-0.5b", "qwen2.5-0.5b-instruct-generic-cpu", "4", files=real),
+        Offered("another-0.5b", "another-0.5b-instruct-generic-cpu", "2", files=real),
         Offered("broken", "broken-generic-cpu", "1", files={"genai_config.json": rubbish, "model.onnx": rubbish}),
     ]
     folder = tmp_path / "cloud"
@@ -387,6 +389,40 @@ def test_another_model_replaces_the_running_one(make_settings: MakeSettings, sai
 
     third = foundry.ensure(make_settings(catalog_url=cloud.catalog_url), silent, said.append)
     assert (third.pid, third.model) == (second.pid, second.model)  # auto keeps what is loaded
+
+
+def test_one_more_model_is_loaded_beside_the_running_one(make_settings: MakeSettings, said: Say, cloud: Cloud) -> None:
+    settings = make_settings(model="qwen2.5-0.5b", catalog_url=cloud.catalog_url)
+    first = foundry.ensure(settings, silent, said.append)
+
+    second = foundry.load(settings, "Another-0.5b", silent)
+
+    assert second == "another-0.5b-instruct-generic-cpu:2"
+    assert sorted(foundry.status(settings).loaded) == sorted([first.model, second])
+    again = foundry.ensure(settings, silent, said.append)
+    assert again.model == first.model
+    assert "Paris" in ask(replace(again, model=second))
+    assert foundry.load(settings, second, silent) == second
+    assert daemons(settings) == [again.pid]
+
+
+def test_a_model_that_can_not_be_had_is_not_loaded_beside(
+    settings: Settings, make_settings: MakeSettings, said: Say, cloud: Cloud
+) -> None:
+    with pytest.raises(StackError) as nowhere:
+        foundry.load(settings, "qwen2.5-0.5b", silent)
+    assert nowhere.value.cause == "foundry-not-running"
+
+    embedded = foundry.ensure(settings, silent, said.append)
+    online = make_settings(catalog_url=cloud.catalog_url)
+    with pytest.raises(StackError) as by_turns:
+        foundry.load(online, "qwen2.5-0.5b", silent)
+    with pytest.raises(StackError) as unknown:
+        foundry.load(online, "qwen9", silent)
+
+    assert (by_turns.value.cause, unknown.value.cause) == ("model-not-loaded", "model-unknown")
+    assert "MODEL=qwen2.5-0.5b" in by_turns.value.fix
+    assert foundry.status(settings).loaded == (embedded.model,)
 
 
 @pytest.fixture

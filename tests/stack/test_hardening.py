@@ -19,15 +19,19 @@ from stack.settings import PORTS, Settings
 
 LASTING = ["gateway", "chainlit", "open-webui", "webgpu-static", "monitor"]
 USERS = {"gateway": 10002, "chainlit": 10001, "open-webui": 10003, "webgpu-static": 10004, "monitor": 10005}
-DATA = {"open-webui": "/data"}  # the one place on disk that a service may write to
+DATA = {"chainlit": "/data", "open-webui": "/data"}  # the one place on disk that a service may write to
 SECRETS = [
     ("gateway", "token"),
+    ("chainlit", "secret-key"),
+    ("chainlit", "admin-password"),
+    ("chainlit", "probe-password"),
+    ("chainlit", "monitor-password"),
     ("open-webui", "secret-key"),
     ("open-webui", "admin-password"),
     ("open-webui", "probe-password"),
     ("open-webui", "monitor-password"),
 ]
-SHARED = [("monitor", "open-webui-password")]  # as open-webui's monitor-password
+SHARED = [("monitor", "chainlit-password"), ("monitor", "open-webui-password")]  # as each page's monitor-password
 Find = Callable[[str], Container]
 Inside = Callable[[str], Host]
 
@@ -124,7 +128,8 @@ def test_a_secret_is_strong_and_for_its_service_only(
     path = f"/run/secrets/{name}"
     file = inside(service).file(path)
     assert (file.uid, file.mode, file.size) == (USERS[service], 0o400, 43)
-    assert not [other for other in LASTING if other != service and inside(other).file(path).exists]
+    others = {other: inside(other).run(f"cat {path}").stdout for other in LASTING if other != service}
+    assert [other for other, content in others.items() if content == secret(service, name)] == []
     assert inside(service).run(f"sh -c 'echo x > {path}'").rc != 0
 
 
@@ -132,8 +137,9 @@ def test_secrets_differ(secret: Callable[[str, str], str]) -> None:
     assert len({secret(service, name) for service, name in SECRETS}) == len(SECRETS)
 
 
-def test_the_monitor_and_open_webui_know_the_same_password(secret: Callable[[str, str], str]) -> None:
-    assert secret("monitor", "open-webui-password") == secret("open-webui", "monitor-password")
+@pytest.mark.parametrize("page", ["chainlit", "open-webui"])
+def test_the_monitor_and_a_page_know_the_same_password(secret: Callable[[str, str], str], page: str) -> None:
+    assert secret("monitor", f"{page}-password") == secret(page, "monitor-password")
 
 
 @pytest.mark.parametrize("which", SECRETS + SHARED, ids="/".join)

@@ -6,11 +6,13 @@ import asyncio
 import json
 import re
 import sys
+from dataclasses import replace
 from itertools import cycle, islice
 
 import httpx
 import pytest
 
+from fakes.chat_people import first_user
 from stack.probes import chat
 from stack.settings import ROOT, Settings
 from stack.tools.process import run
@@ -49,9 +51,13 @@ async def test_twenty_open_a_page_at_once(settings: Settings, port: str) -> None
 async def test_twenty_chat_while_the_probe_asks(settings: Settings) -> None:
     argv = [sys.executable, "scripts/probe.py", "--json"]
     probe = asyncio.to_thread(run, argv, cwd=ROOT, env=settings.as_environment, timeout=500)
-    page = f"http://127.0.0.1:{settings.chainlit_port}"
-    chats = (chat.converse(page, chat.QUESTION, enough=1) for _ in range(USERS))
-    done, *answered = await asyncio.gather(probe, *chats)
+    who = first_user(settings)
+
+    async def signs_in_and_asks() -> chat.Conversation:
+        async with replace(who).on_the_page() as user:
+            return await chat.converse(user, chat.QUESTION, enough=1)
+
+    done, *answered = await asyncio.gather(probe, *(signs_in_and_asks() for _ in range(USERS)))
     assert [each.error or each.lost or "no text" for each in answered if not each.text] == []
     failed = {each["id"]: each["cause"] for each in json.loads(done.out)["checks"] if each["status"] == "failed"}
     assert (done.code in (0, 3), failed) == (True, {}), done.out

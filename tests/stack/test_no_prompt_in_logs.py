@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import Callable
@@ -11,9 +10,9 @@ import httpx
 import pytest
 
 from fakes.bombard import Answered, Shot
+from fakes.chat_people import first_user
 from fakes.foundry import MODEL
 from fakes.whole_way import DOOR, WholeWay
-from stack.probes import chat
 
 Send = Callable[[list[Shot]], list[Answered]]
 MARK = "logged-whatever-it-says"
@@ -86,7 +85,7 @@ def test_a_word_of_a_prompt_is_in_no_log(way: WholeWay) -> None:
 
     before = len(way.foundry.requests)
     send_to(*places)
-    seen = asyncio.run(chat.converse(f"http://127.0.0.1:{knobs.chainlit_port}", f"What is a {word}?", enough=1))
+    seen = first_user(knobs).ask(f"What is a {word}?", enough=1)
     assert seen.text, seen
     assert any(word.encode() in each.body for each in way.foundry.requests[before:]), "the word never got there"
     try:  # errors are what people log

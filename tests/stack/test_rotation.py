@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from fakes.keepsakes import CHAT
-from fakes.made_secrets import FILES, Init, init_alone
+from fakes.made_secrets import FILES, PAIRS, Init, init_alone
 from fakes.open_webui import Person, administrator
 from fakes.waiting import wait_until
 from stack.parts import accounts, containers, made_secrets, relay_token, rotation
@@ -26,10 +26,19 @@ from stack.tools.process import Finished, run
 Find = Callable[[str], Container]
 ROTATE = [sys.executable, "scripts/passwords.py", "rotate"]
 GREEN = (0, 3)  # 3: it answers, but slowly, which is the machine's fault here
-PAIR = ("open-webui/monitor-password", "monitor/open-webui-password")  # one secret that two services know
 
 
 # --- what `init` does, on volumes of its own ---
+
+
+def who_knows(file: str) -> set[str]:
+    """Every file that holds the same secret."""
+    return next(({one, other} for one, other in PAIRS.items() if file in (one, other)), {file})
+
+
+def assert_pairs_are_pairs(values: Mapping[str, str]) -> None:
+    for one, other in PAIRS.items():
+        assert values[one] == values[other]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +52,7 @@ def test_without_being_told_to_nothing_is_rotated(init: Init) -> None:
     before = init.values()
     assert init.run() == (0, "")
     assert init.values() == before
-    assert len(set(before.values())) == len(FILES) - 1  # of the pair both know the same
+    assert len(set(before.values())) == len(FILES) - len(PAIRS)  # of a pair both know the same
 
 
 def test_told_to_it_rotates_all(init: Init) -> None:
@@ -52,7 +61,7 @@ def test_told_to_it_rotates_all(init: Init) -> None:
     after = init.values()
     assert not set(before.values()) & set(after.values())
     assert {len(value) for value in after.values()} == {43}
-    assert after[PAIR[0]] == after[PAIR[1]]
+    assert_pairs_are_pairs(after)
 
 
 @pytest.mark.full
@@ -61,12 +70,9 @@ def test_exactly_what_is_named_is_rotated(init: Init, secret: rotation.Secret) -
     before = init.values()
     assert init.run("rotate", secret.file) == (0, "")
     after = init.values()
-    assert {file for file in FILES if after[file] != before[file]} == {
-        secret.file,
-        *(PAIR if secret.file in PAIR else ()),
-    }
+    assert {file for file in FILES if after[file] != before[file]} == who_knows(secret.file)
     assert len(after[secret.file]) == 43
-    assert after[PAIR[0]] == after[PAIR[1]]
+    assert_pairs_are_pairs(after)
 
 
 def test_the_administrators_replaced_passwords_are_kept_until_they_are_forgotten(init: Init) -> None:
@@ -86,8 +92,8 @@ def test_interrupted_after_one_was_taken_away_the_next_start_makes_it(init: Init
     assert init.run(instead=f"rm /secrets/{gone}") == (0, "")
     assert init.run() == (0, "")
     after = init.values()
-    assert {file for file in FILES if after[file] != before[file]} == {gone, *(PAIR if gone in PAIR else ())}
-    assert after[PAIR[0]] == after[PAIR[1]]
+    assert {file for file in FILES if after[file] != before[file]} == who_knows(gone)
+    assert_pairs_are_pairs(after)
 
 
 # --- the command, on the running stack ---
@@ -102,6 +108,8 @@ class Seen:
         init = containers.run_once(settings, engine, "init")
         self.values = {file: made_secrets.read(init, *file.split("/")) for file in FILES}
         self.session = ""
+        self._chat = f"http://localhost:{settings.chainlit_port}"
+        self._in_the_chat = httpx.Client(base_url=self._chat, timeout=60, trust_env=False)
 
     def signs_in(self, who: str, file: str) -> bool:
         """Whether the page takes the account's password."""
@@ -111,6 +119,18 @@ class Seen:
         if answer.status_code == 200 and who == "admin":
             self.session = str(answer.json()["token"])
         return answer.status_code == 200
+
+    def signs_in_to_the_chat(self, who: str, file: str) -> bool:
+        """Whether the chat takes the account's password; the first user's session is kept."""
+        form = {"username": f"{who}@localhost", "password": self.values[file]}
+        asking = self._in_the_chat if who == "admin" else httpx.Client(base_url=self._chat, timeout=60, trust_env=False)
+        answer = asking.post("/login", data=form)
+        assert answer.status_code in (200, 401), answer.text
+        return answer.status_code == 200
+
+    def status_of_session_in_the_chat(self) -> int:
+        """Of asking who is signed in, with the first user's session."""
+        return self._in_the_chat.get("/user").status_code
 
     def status_of_session(self) -> int:
         """Of asking who is signed in, with the administrator's session."""
@@ -128,6 +148,10 @@ class Seen:
         assert self.status_of_session() == 200
         assert self.signs_in("probe", "open-webui/probe-password")
         assert self.signs_in("monitor", "monitor/open-webui-password")
+        assert self.signs_in_to_the_chat("admin", "chainlit/admin-password")
+        assert self.status_of_session_in_the_chat() == 200
+        assert self.signs_in_to_the_chat("probe", "chainlit/probe-password")
+        assert self.signs_in_to_the_chat("monitor", "monitor/chainlit-password")
 
     def everything_is_refused(self) -> None:
         assert self.status_at_the_relay() == 401
@@ -135,6 +159,10 @@ class Seen:
         assert not self.signs_in("admin", "open-webui/admin-password")
         assert not self.signs_in("probe", "open-webui/probe-password")
         assert not self.signs_in("monitor", "monitor/open-webui-password")
+        assert self.status_of_session_in_the_chat() == 401
+        assert not self.signs_in_to_the_chat("admin", "chainlit/admin-password")
+        assert not self.signs_in_to_the_chat("probe", "chainlit/probe-password")
+        assert not self.signs_in_to_the_chat("monitor", "monitor/chainlit-password")
 
 
 @pytest.fixture

@@ -43,12 +43,25 @@ async def read(answer: Answer) -> tuple[str, Problem | None]:
 
 
 async def test_streams_and_asks_as_set(server: ModelServer) -> None:
-    answer = await answer_from(server.url, max_tokens=77)
+    answer = await answer_from(server.url, max_tokens=77, top_p=0.9)
     assert await read(answer) == ("The capital is Paris.", None)
     assert not answer.hit_the_limit
     asked = server.completions[0].json
     assert asked["stream"] is True
-    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == (MODEL, 0, 77)
+    assert (asked["model"], asked["temperature"], asked["top_p"], asked["max_tokens"]) == (MODEL, 0, 0.9, 77)
+
+
+async def test_knows_what_it_took(server: ModelServer) -> None:
+    server.seconds_a_chunk = 0.05
+    answer = await answer_from(server.url)
+    await read(answer)
+    usage = answer.usage
+    assert usage is not None
+    assert (usage.prompt_tokens or 0) > 0
+    assert usage.completion_tokens == 5
+    assert usage.first_token_seconds is not None
+    assert usage.seconds is not None
+    assert 0.1 <= usage.first_token_seconds <= usage.seconds - 4 * 0.05
 
 
 async def test_knows_when_max_tokens_cut_it(server: ModelServer) -> None:

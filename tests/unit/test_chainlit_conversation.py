@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chat.conversation import ANSWER, for_model
+from chat.conversation import ANSWER, ATTACHED, for_model, without_system
 
 
 @dataclass
@@ -71,4 +71,24 @@ def test_an_answered_question_is_told_once() -> None:
     assert [told["role"] for told in for_model([question("hi"), answer("hello"), answer("again")])] == [
         "user",
         "assistant",
+    ]
+
+
+def test_the_system_prompt_is_told_apart() -> None:
+    told = for_model([question("hi")], "Be brief.")
+    assert without_system(told) == ("Be brief.", told[1:])
+    assert without_system(told[1:]) == (None, told[1:])
+    assert without_system([]) == (None, [])
+
+
+def test_a_question_s_files_come_before_it_and_stay() -> None:
+    chat = [
+        Message("user_message", "What is the code?", {ATTACHED: "The file a.txt:\n\nKESTREL"}),
+        answer("KESTREL."),
+        question("Sure?"),
+    ]
+    assert [told.get("content") for told in for_model(chat)] == [
+        "The file a.txt:\n\nKESTREL\n\nWhat is the code?",
+        "KESTREL.",
+        "Sure?",
     ]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from chat.model import choose, which
+from chat.model import Models, choose, offered, which
 from chat.problems import Problem
 from chat.server import find
 from chat.settings import Settings
@@ -55,7 +55,7 @@ def test_never_takes_another_model_instead(
         choose(wanted, loaded, known)
     assert problem.value.cause == cause
     assert says in problem.value.what
-    assert "scripts/up.py" in problem.value.fix
+    assert "python3 scripts/" in problem.value.fix
 
 
 def test_names_the_nearest_first() -> None:
@@ -109,3 +109,31 @@ async def test_something_else_on_the_port_is_named_as_such(server: ModelServer, 
         await ask(server, "auto")
     assert problem.value.cause == "not-a-model-server"
     assert server.url in problem.value.what
+
+
+async def test_offers_what_is_loaded_and_names_the_others(server: ModelServer) -> None:
+    server.models, server.loaded = [PHI, SMOL, "qwen3-embedding-0.6b-generic-cpu:1"], [SMOL, "whisper-tiny:1"]
+    assert await offered(await find(Settings(base_url=server.url))) == Models((SMOL,), (PHI,))
+
+
+async def test_sees_at_once_what_is_loaded_and_asks_for_the_catalog_once(server: ModelServer) -> None:
+    server.models, server.loaded = [PHI, SMOL], [SMOL]
+    where = await find(Settings(base_url=server.url))
+    await offered(where)
+    server.loaded = [SMOL, PHI]
+    assert await offered(where) == Models((SMOL, PHI), ())
+    assert [request.target for request in server.requests].count("/v1/models") == 1
+    server.models, server.loaded = [PHI, SMOL, BIG, REASONING], [SMOL, BIG]
+    assert await offered(where) == Models((SMOL, BIG), (PHI, REASONING)), "what it had heard is out of date"
+
+
+async def test_all_models_of_another_kind_of_server_are_offered(server: ModelServer) -> None:
+    server.models, server.knows_loaded = ["llama3:latest", "mistral:7b"], False
+    assert await offered(await find(Settings(base_url=server.url))) == Models(("llama3:latest", "mistral:7b"), ())
+
+
+def test_a_model_that_is_not_loaded_comes_with_the_command_that_loads_it() -> None:
+    with pytest.raises(Problem) as problem:
+        choose(PHI, [SMOL], [SMOL, PHI])
+    assert f"`python3 scripts/foundry.py load {PHI}`" in problem.value.fix
+    assert SMOL in problem.value.fix

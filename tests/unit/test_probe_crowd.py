@@ -64,6 +64,18 @@ async def test_our_own_questions_are_no_others(crowd: Crowd, relay: Relay) -> No
             assert (look.others, look.served_at) == (0, None)
 
 
+async def test_a_question_of_ours_that_stands_in_a_pages_line_is_not_among_those_under_way(
+    crowd: Crowd, relay: Relay
+) -> None:
+    relay.told = under_way.told(1, [0.5])
+    async with crowd.asking() as asking:
+        for stands, others in ((True, 1), (False, 0)):
+            asking.stands_in_line(stands)
+            look = await crowd.look()
+            assert look
+            assert look.others == others
+
+
 async def test_where_no_relay_tells_nobody_is_seen(crowd: Crowd) -> None:
     assert await crowd.look() is None
     assert (await crowd.judge(failed("foundry-hangs", "silent"), time.monotonic() - 60)).cause == "foundry-hangs"

@@ -111,11 +111,12 @@ def test_nginx_does_not_find_the_host() -> None:
         ("sqlite3.OperationalError: database or disk is full", "volume-full"),
         ("OSError: [Errno 28] No space left on device: '/data/uploads'", "volume-full"),
         ("sqlalchemy.exc.OperationalError: attempt to write a readonly database", "volume-read-only"),
+        ("The chats' database can't be opened: unable to open database file.", "volume-read-only"),
         ("OSError: [Errno 30] Read-only file system: '/data/cache'", "volume-read-only"),
         ("PermissionError: [Errno 13] Permission denied: '/data/cache'", "volume-read-only"),
         ("PermissionError: [Errno 13] Permission denied: '/run/secrets/secret-key'", None),
         ("ModuleNotFoundError: No module named 'open_webui'", None),
     ],
 )
-def test_why_open_webui_did_not_start(said: str, cause: str | None) -> None:
+def test_why_a_page_did_not_start(said: str, cause: str | None) -> None:
     assert why_not_stored(said) == cause

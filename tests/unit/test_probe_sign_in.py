@@ -1,15 +1,18 @@
-"""The probe signs in to Open WebUI seldom, and tells a lock from a refusal. The page is played by a transport."""
+"""The probe signs in, to Open WebUI seldom, and tells a lock from a refusal. The pages are played by a transport."""
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
 import httpx
 import pytest
 
-from stack.probes.open_webui import LOCKED_OUT_SECONDS, LockedOutError, SignInRefusedError, User, sign_in_is_hidden
+from stack.probes import chat
+from stack.probes.open_webui import LOCKED_OUT_SECONDS, User, sign_in_is_hidden
 from stack.probes.running import Running
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.settings import load
 
 
@@ -105,3 +108,66 @@ async def test_a_page_without_a_sign_in(features: dict[str, bool], providers: di
 async def test_a_page_that_tells_it_otherwise_is_not_blamed() -> None:
     async with page(httpx.Response(200, text="<html>")) as http:
         assert not await sign_in_is_hidden(http)
+
+
+# --- the chat ---
+
+
+async def test_the_chat_knows_who_has_signed_in_by_a_cookie() -> None:
+    told: list[tuple[str, str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        told.append((request.url.path, request.headers.get("Cookie", ""), request.content.decode()))
+        cookie = {"Set-Cookie": "chat-8080=token; HttpOnly"} if request.url.path == "/login" else {}
+        return httpx.Response(200, headers=cookie, json={"data": []})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://gateway:8080") as http:
+        user = await chat.User.signed_in(http, "probe@localhost", "a&b")
+        assert await user.chats() == []
+    assert told[0] == ("/login", "", "username=probe%40localhost&password=a%26b")
+    assert told[1][:2] == ("/project/threads", "chat-8080=token")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(401, json={"detail": "credentialssignin"}), SignInRefusedError),
+        (httpx.Response(200, json={"success": True}), SignInRefusedError),  # and no cookie
+        (httpx.Response(429, headers={"Retry-After": "7"}, json={"detail": "tooMany"}), LockedOutError),
+        (httpx.Response(503), httpx.HTTPError),
+    ],
+)
+async def test_the_chat_refuses(answer: httpx.Response, error: type[Exception]) -> None:
+    async with page(answer) as http:
+        with pytest.raises(error) as refused:
+            await chat.User.signed_in(http, "probe@localhost", "x")
+    if isinstance(refused.value, LockedOutError):
+        assert refused.value.seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("config", "asks"),
+    [
+        ({"requireLogin": True, "passwordAuth": True}, True),
+        ({"requireLogin": False, "passwordAuth": False}, False),
+        ({"requireLogin": True, "passwordAuth": False}, False),
+        ([], True),  # a version that tells it otherwise is not blamed
+    ],
+)
+async def test_whether_the_chat_asks_for_a_password(config: object, asks: bool) -> None:
+    async with page(httpx.Response(200, json=config)) as http:
+        assert await chat.asks_for_a_password(http) is asks
+
+
+async def test_all_chats_are_forgotten_page_by_page() -> None:
+    kept = [str(number) for number in range(5)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            kept.remove(json.loads(request.content)["threadId"])
+            return httpx.Response(200, json={"success": True})
+        return httpx.Response(200, json={"data": [{"id": each} for each in kept[:2]]})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://page") as http:
+        await chat.User(http, "c=t").forget_all_chats()
+    assert kept == []

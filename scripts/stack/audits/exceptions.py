@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stack.audits.scorecard import Seen
 from stack.parts.containers import BUILT
-from stack.probes.surroundings import INIT, OPEN_WEBUI
+from stack.probes.surroundings import CHAINLIT, INIT, OPEN_WEBUI
 
 EACH = "*"
 LASTING = tuple(service for service in BUILT if service != INIT)
@@ -46,12 +46,12 @@ EXCEPTIONS = (
     Excused(
         "OWASP #8",
         (INIT,),
-        "writes /secrets/gateway, /secrets/monitor, /secrets/open-webui",
+        "writes /secrets/chainlit, /secrets/gateway, /secrets/monitor, /secrets/open-webui",
         "It makes the secrets. Those who use them mount them read-only.",
     ),
     Excused(
         "OWASP #8",
-        (OPEN_WEBUI,),
+        (CHAINLIT, OPEN_WEBUI),
         "writes /data",
         "Chats and users are stored there.",
     ),

@@ -35,6 +35,8 @@ def _run() -> int:
     settings = load()
     if arguments.action == "start":
         return _start(settings)
+    if arguments.action == "load":
+        return _load(settings, arguments.name)
     if arguments.action == "stop":
         return _stop(settings)
     if arguments.action == "status":
@@ -47,6 +49,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("start", help="start it with the model of MODEL, or adopt yours; nothing changes if it runs")
+    more = actions.add_parser("load", help="load one more model beside MODEL's: the chat then offers both")
+    more.add_argument("name", metavar="NAME", help="its alias, such as phi-4-mini, or its id")
     actions.add_parser("stop", help="stop it; one that you started yourself is left alone")
     status = actions.add_parser("status", help="whether it runs, where, and which models are loaded")
     status.add_argument("--json", action="store_true", help="one JSON object")
@@ -63,6 +67,14 @@ def _start(settings: Settings) -> int:
         foundry.ensure(settings, progress, stages.say)
     if relay.status(settings) is None:
         stages.say("The relay does not run: `python3 scripts/up.py` starts it, with the rest of the stack.")
+    return 0
+
+
+def _load(settings: Settings, name: str) -> int:
+    stages = Stages()
+    with stages.stage(f"Loading {name}") as progress:
+        model_id = foundry.load(settings, name, progress)
+    stages.say(f"{model_id} is loaded, until Foundry Local is stopped. It can be chosen in the chat's settings.")
     return 0
 
 

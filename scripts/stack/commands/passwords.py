@@ -13,7 +13,8 @@ from rich.console import Console
 from stack import probes
 from stack.parts import accounts, containers, relay_token, rotation
 from stack.parts.single_run import alone
-from stack.probes.open_webui import LockedOutError, SignInRefusedError, User
+from stack.probes.open_webui import User
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
@@ -52,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     actions.add_parser("show", help="print them; one that was changed on the page since is not known here")
     reset = actions.add_parser("reset", help="a new password for a forgotten one; the front end must run")
     reset.add_argument("service", choices=[account.service for account in accounts.ALL])
-    reset.add_argument("--user", metavar="EMAIL", help="another account of that page than its first one")
+    reset.add_argument("--user", metavar="NAME", help="another account of that page than its first one")
     rotate = actions.add_parser(
         "rotate",
         help="new secrets in place of the present ones; the stack must run",
@@ -74,7 +75,9 @@ def _where(settings: Settings) -> int:
     print(f"{relay_token.base_url(settings)}   API key for your own containers")
     print(f"    in {relay_token.token_file(settings)}, readable by you only")
     print("\nTo print them:    python3 scripts/passwords.py show")
-    print("Forgotten one:    python3 scripts/passwords.py reset open-webui")
+    print(
+        f"Forgotten one:    python3 scripts/passwords.py reset {'|'.join(account.service for account in accounts.ALL)}"
+    )
     print("All anew:         python3 scripts/passwords.py rotate")
     return 0
 
@@ -92,7 +95,7 @@ def _show(settings: Settings) -> int:
         print(f"{account.page(settings)}   {account.user}   {accounts.first_password(settings, engine, account)}")
     key = relay_token.fetch(settings, engine).read_text(encoding="ascii").strip()
     print(f"{relay_token.base_url(settings)}   API key for your own containers   {key}")
-    print("A password that was changed on the page since is not known here.", file=sys.stderr)
+    print("One that was changed on Open WebUI's page since is not known here.", file=sys.stderr)
     return 0
 
 

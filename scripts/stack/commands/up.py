@@ -101,7 +101,9 @@ def _run() -> int:
     show_report(report)
     page = f"http://localhost:{settings.chainlit_port}"
     if report.exit_code != 1:
-        stages.say(f"\nChat: {page}\n{_open_webui(settings)}")
+        stages.say(f"\n{_with_a_sign_in('Chat', accounts.CHAT, settings)}")
+        stages.say(f"{_with_a_sign_in('Open WebUI', accounts.OPEN_WEBUI, settings)}")
+        stages.say("The first passwords: python3 scripts/passwords.py show")
         stages.say(f"WebGPU demo: http://localhost:{settings.webgpu_port}")
         stages.say(f"Monitor: http://localhost:{settings.monitor_port}/readyz")
         stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
@@ -112,10 +114,8 @@ def _run() -> int:
     return report.exit_code
 
 
-def _open_webui(settings: Settings) -> str:
-    account = accounts.OPEN_WEBUI
-    show = "python3 scripts/passwords.py show"
-    return f"Open WebUI: {account.page(settings)}   sign in as {account.user}; the first password: {show}"
+def _with_a_sign_in(name: str, account: accounts.Account, settings: Settings) -> str:
+    return f"{name}: {account.page(settings)}   sign in as {account.user}"
 
 
 def _relay_addresses(settings: Settings, engine: DockerClient, adopted: Found | None) -> Sequence[str]:

@@ -16,7 +16,11 @@ from stack.parts import containers, made_secrets, relay_token
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
-READERS = ("gateway", "open-webui")  # who reads its secrets only at its start; the monitor does each time it needs one
+READERS = (
+    "gateway",
+    "chainlit",
+    "open-webui",
+)  # who reads its secrets only at its start; the monitor does each time it needs one
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,22 @@ class Secret:
 
 
 TOKEN = Secret("token", "gateway/token", "gateway", "what the gateway, and your own containers, bring to the relay")
+CHAT_KEY = Secret("chat-secret-key", "chainlit/secret-key", "chainlit", "of the chat's sessions; all must sign in")
+CHAT_PASSWORD = Secret("chat-password", "chainlit/admin-password", "chainlit", "of admin@localhost in the chat")
+CHAT_PROBE_PASSWORD = Secret(
+    "chat-probe-password", "chainlit/probe-password", "chainlit", "of the probe's account in the chat"
+)
+CHAT_MONITOR_PASSWORD = Secret(
+    "chat-monitor-password", "chainlit/monitor-password", "chainlit", "of the monitor's account in the chat"
+)
 SECRET_KEY = Secret("secret-key", "open-webui/secret-key", "open-webui", "of Open WebUI's sessions; all must sign in")
 ADMIN_PASSWORD = Secret(
     "admin-password", "open-webui/admin-password", "open-webui", "of admin@localhost, unless another one was chosen"
 )
 PROBE_PASSWORD = Secret("probe-password", "open-webui/probe-password", "open-webui", "of the probe's account")
 MONITOR_PASSWORD = Secret("monitor-password", "open-webui/monitor-password", "open-webui", "of the monitor's account")
-ALL = (TOKEN, SECRET_KEY, ADMIN_PASSWORD, PROBE_PASSWORD, MONITOR_PASSWORD)
+OF_THE_CHAT = (CHAT_KEY, CHAT_PASSWORD, CHAT_PROBE_PASSWORD, CHAT_MONITOR_PASSWORD)
+ALL = (TOKEN, *OF_THE_CHAT, SECRET_KEY, ADMIN_PASSWORD, PROBE_PASSWORD, MONITOR_PASSWORD)
 
 
 def named(name: str) -> Secret:

@@ -12,8 +12,9 @@ from stack.probes import causes, chat, open_webui
 from stack.probes.chat import Conversation, judge
 from stack.probes.crowd import Asking
 from stack.probes.report import Outcome, Status, degraded, failed, ok
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI, WEBGPU_STATIC, Page, Surroundings
-from stack.probes.upstream import Answer, OnText, first_token, some_token
+from stack.probes.upstream import Answer, first_token, some_token
 from stack.tools.text import one_line
 
 HEALTH_SECONDS = 5.0
@@ -26,12 +27,12 @@ class FrontEnd:
     """A page that can be talked with.
 
     Args:
-        converse: asks it one short question, and says when the first text comes.
+        converse: asks it one short question, and says how far it has come.
     """
 
     service: str
     page: Page
-    converse: Callable[[OnText], Awaitable[Conversation | Outcome]]
+    converse: Callable[[Asking], Awaitable[Conversation | Outcome]]
 
 
 async def chat_answers(around: Surroundings) -> Outcome:
@@ -39,27 +40,37 @@ async def chat_answers(around: Surroundings) -> Outcome:
     page = around.page(CHAINLIT)
     # What the chat shows first may hold more than a token, and what it has sent when it is stopped is a few more.
     enough = chat.ENOUGH if around.tokens is None else 1
-    return await _answers(
-        around,
-        FrontEnd(
-            CHAINLIT,
-            page,
-            lambda on_text: chat.converse(page.url, headers=page.headers, enough=enough, on_text=on_text),
-        ),
-    )
+
+    async def converse(asking: Asking) -> Conversation | Outcome:
+        async with page.client() as http:
+            user = await _signed_in_to_the_chat(around, http)
+            if isinstance(user, Outcome):
+                return user
+            return await chat.converse(user, enough=enough, asking=asking)
+
+    return await _answers(around, FrontEnd(CHAINLIT, page, converse))
+
+
+async def _signed_in_to_the_chat(around: Surroundings, http: httpx.AsyncClient) -> chat.User | Outcome:
+    if not await chat.asks_for_a_password(http):
+        return failed("chainlit-auth-misconfigured", "the page does not ask for a name and a password")
+    try:
+        return await around.chat_user(http)
+    except (SignInRefusedError, LockedOutError) as refused:
+        return failed("sign-in-refused", str(refused))
 
 
 async def open_webui_answers(around: Surroundings) -> Outcome:
     """One short question to Open WebUI, by an account that it has for that, in a chat that is deleted again."""
     page = around.page(OPEN_WEBUI)
 
-    async def converse(on_text: OnText) -> Conversation | Outcome:
+    async def converse(asking: Asking) -> Conversation | Outcome:
         async with page.client() as http:
             chosen = await _user_and_model(around, http)
             if isinstance(chosen, Outcome):
                 return chosen
             user, model = chosen
-            return await open_webui.converse(user, model, max_tokens=around.tokens, on_text=on_text)
+            return await open_webui.converse(user, model, max_tokens=around.tokens, asking=asking)
 
     outcome = await _answers(around, FrontEnd(OPEN_WEBUI, page, converse))
     return replace(outcome, fix=causes.CONTEXT_IN_OPEN_WEBUI) if outcome.cause == "context-too-long" else outcome
@@ -69,9 +80,9 @@ async def _user_and_model(around: Surroundings, http: httpx.AsyncClient) -> tupl
     """Who asks Open WebUI, and what is chosen there to be answered by the model; or what stands in the way."""
     try:
         user = await around.open_webui_user(http)
-    except open_webui.SignInRefusedError as refused:
+    except SignInRefusedError as refused:
         return failed("sign-in-refused", str(refused))
-    except open_webui.LockedOutError as too_often:
+    except LockedOutError as too_often:
         return failed("webui-locked-out", str(too_often), seconds=str(too_often.seconds))
     if isinstance(user, Outcome):
         return user
@@ -160,7 +171,7 @@ async def _once(around: Surroundings, front_end: FrontEnd) -> Outcome:
 
 async def _talk(around: Surroundings, front_end: FrontEnd, asking: Asking) -> Outcome:
     try:
-        seen = await front_end.converse(asking.text_came)
+        seen = await front_end.converse(asking)
     except (SocketIOError, httpx.HTTPError, TimeoutError) as refused:
         asked = one_line(f"asked a question: {type(refused).__name__}: {refused}", 160)
         return await _why_no_question_is_taken(around, front_end.service, asked)
@@ -168,6 +179,9 @@ async def _talk(around: Surroundings, front_end: FrontEnd, asking: Asking) -> Ou
         return seen
     if seen.timed_out and seen.text and await asking.others_were_served():
         said = f"{seen.pieces} pieces of text, and no end within {seen.seconds:.0f} s"
+        return degraded("busy", f"{said}, while others got text of theirs")
+    if seen.timed_out and seen.before is not None and await asking.others_were_served():
+        said = f"after {seen.seconds:.0f} s in the chat's line {seen.before} are still before us"
         return degraded("busy", f"{said}, while others got text of theirs")
     outcome = judge(seen)
     if outcome is None:
@@ -181,23 +195,9 @@ async def _why_no_question_is_taken(around: Surroundings, service: str, asked: s
         there = await page_is_there(around, service)
     except httpx.HTTPError as strange:
         return failed("unknown", f"{around.page(service).url}: {type(strange).__name__}: {strange}; {asked}")
-    if there.status is Status.OK and service == CHAINLIT and await _wants_a_sign_in(around):
-        return failed(
-            "chainlit-auth-misconfigured", f"the page wants a sign-in, which this stack has none for; {asked}"
-        )
     if there.status is Status.OK:
         return failed("unknown", f"the page answers, but takes no question: {asked}")
     return replace(there, evidence=f"{there.evidence}; {asked}") if there.cause == "unknown" else there
-
-
-async def _wants_a_sign_in(around: Surroundings) -> bool:
-    """Whether the chat's page shows a sign-in instead of the chat, as it asks itself when it is opened."""
-    try:
-        async with around.page(CHAINLIT).client() as http:
-            found = Answer.of(await http.get("/auth/config", timeout=HEALTH_SECONDS)).json
-    except httpx.HTTPError:
-        return False
-    return isinstance(found, dict) and found.get("requireLogin") is True
 
 
 async def _second_opinion(around: Surroundings, said: str) -> Outcome:

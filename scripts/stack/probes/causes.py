@@ -132,17 +132,17 @@ _CAUSES = (
     ),
     Cause(
         "volume-full",
-        "Open WebUI loads, but takes no question or forgets it.",
-        "There is no room on the file system of Open WebUI's volume, which is not the engine's disk.",
+        "The chat, or Open WebUI, takes no question or forgets it.",
+        "There is no room on the file system of the page's volume, which is not the engine's disk.",
         "docker exec {container} sh -c 'df -h /data; du -ah /data | sort -h | tail'\n"
         "# remove what is not needed there, or give it more room; then: docker restart {container}",
     ),
     Cause(
         "volume-read-only",
-        "Open WebUI loads, but takes no question.",
-        "The user that Open WebUI runs as may not write its volume, or the database in it.",
+        "The chat does not come at all; or Open WebUI loads, but takes no question.",
+        "The user that the page's server runs as may not write its volume, or the database in it.",
         "docker rm --force {container}; docker run --rm --user 0:0 --network none --volume {volume}:/data "
-        f"--entrypoint chown {{image}} -R 10003:10003 /data; {UP}\n"
+        f"--entrypoint chown {{image}} -R {{user}} /data; {UP}\n"
         "# if it stays so, compose.override.yaml mounts it to be read only, or its disk is",
     ),
     Cause(
@@ -281,14 +281,15 @@ _CAUSES = (
     ),
     Cause(
         "chainlit-auth-misconfigured",
-        "The chat's page wants a sign-in, or does not come at all.",
-        "The page says that nobody may chat without a sign-in, and this stack's chat has none; or the chat ends at its "
-        "start, because it has no secret for one.",
-        f"docker rm --force {{container}}; {UP}\n# if it stays so, take the CHAINLIT_* settings out of its environment",
+        "The chat lets in whoever opens it, or does not come at all.",
+        "The page says that it asks for no name and password, so that chats are not kept either; or the chat ends at "
+        "its start, because it can't read the secrets that it signs people in with.",
+        f"docker rm --force {{container}}; {UP}\n# if it stays so, take what a compose file of your own says about its "
+        "environment and its volumes out again",
     ),
     Cause(
         "sign-in-refused",
-        "Open WebUI says that e-mail or password is wrong.",
+        "The chat, or Open WebUI, says that name or password is wrong.",
         "The page answers, but does not let the probe's own account in, or do anything; a restart makes that good.",
         "docker restart {container}",
     ),
@@ -350,7 +351,7 @@ _CAUSES = (
         "bad-setting",
         "The chat says which of its settings can't be used.",
         "The chat app refuses the value of a knob, and names it.",
-        f"docker exec {{container}} printenv TEMPERATURE MAX_TOKENS API_KEY\n# correct it in .env; then: {UP}",
+        f"docker exec {{container}} printenv TEMPERATURE TOP_P MAX_TOKENS API_KEY\n# correct it in .env; then: {UP}",
     ),
     Cause(
         "model-without-tools",

@@ -6,20 +6,22 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+import httpx
 import socketio
 from socketio.exceptions import SocketIOError
 
 from stack.probes.causes import CATALOGUE
-from stack.probes.crowd import came
+from stack.probes.crowd import Asking, came
 from stack.probes.refusals import meaning
-from stack.probes.report import Outcome, Speed, failed
+from stack.probes.report import Outcome, Speed, degraded, failed
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.tools.text import one_line
 
 QUESTION = "Say only: OK"
@@ -27,7 +29,12 @@ ENOUGH = 8  # pieces of text: a small model that rambles is stopped there, as a 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 90.0
 LEAVE_SECONDS = 3.0
+REQUEST_SECONDS = 10.0
+LOCKED_OUT_SECONDS = 30
+MANY = 100  # chats that are asked for at a time
+PROBE_ACCOUNT = "probe@localhost"  # as services/chainlit/chat/accounts.py calls it
 
+PLACE = "place_message"  # what the app sends those who stand in its line, with `before` in its metadata
 CODE_AT_THE_END = re.compile(r"\*\(([a-z][a-z-]+)\)\*\s*$")  # how the chat app signs its errors
 
 Message = Mapping[str, Any]
@@ -48,12 +55,20 @@ class Conversation:
     ended: bool = False  # the app said that it is done
     stopped: bool = False  # by us, after enough text
     lost: str | None = None  # why the connection ended before the answer did
-    on_text: Callable[[], None] | None = None  # called when the first text comes
+    chat: str | None = None  # under which id the page keeps it
+    before: int | None = None  # who stand before us in the chat's line; None: we don't stand in it
+    asking: Asking | None = None  # is told how far it has come
 
     @property
     def timed_out(self) -> bool:
         """We left, because the answer did not come to its end."""
         return not self.ended and self.lost is None and self.error is None
+
+    def stand(self, before: int | None) -> None:
+        """The app says where in its line we are; None: not in it any more."""
+        self.before = before
+        if self.asking:
+            self.asking.stands_in_line(before is not None)
 
     def take(self, text: str, seconds: float) -> None:
         """Text came, so long after the question."""
@@ -61,8 +76,8 @@ class Conversation:
             return
         if self.first_text_seconds is None:
             self.first_text_seconds = seconds
-            if self.on_text:
-                self.on_text()
+            if self.asking:
+                self.asking.text_came()
         self.last_text_seconds = seconds
         self.text += text
         self.pieces += 1
@@ -77,32 +92,111 @@ class Conversation:
         return Speed(self.first_text_seconds, rate)
 
 
-async def converse(
-    url: str,
-    question: str = QUESTION,
-    *,
-    headers: Mapping[str, str] | None = None,
-    enough: int = ENOUGH,
-    on_text: Callable[[], None] | None = None,
-) -> Conversation:
-    """Open a session, ask one question, read the answer to its end and leave.
+@dataclass(frozen=True)
+class User:
+    """Somebody who is signed in.
 
     Args:
-        url: address of the page.
-        headers: to be sent besides, such as ``Host`` where the address is not the one that a browser would know.
+        http: whose base address is the page's, and whose headers go with every request.
+        cookie: by which the page knows who it is.
+    """
+
+    http: httpx.AsyncClient
+    cookie: str
+
+    @classmethod
+    async def signed_in(cls, http: httpx.AsyncClient, name: str, password: str) -> User:
+        """Sign in as the page does.
+
+        Raises:
+            SignInRefusedError: with what the page says.
+            LockedOutError: there were too many wrong passwords for that name, or too many sign in at once.
+            httpx.HTTPError: there is no page.
+        """
+        form = {"username": name, "password": password}
+        answer = await http.post("/login", data=form, timeout=REQUEST_SECONDS)
+        answer.raise_for_status() if answer.is_server_error else None
+        said = f"{answer.status_code} {one_line(answer.text, 160)}"
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = answer.headers.get("Retry-After", "")
+            raise LockedOutError(said, int(wait) if wait.isdecimal() else LOCKED_OUT_SECONDS)
+        if not (answer.is_success and answer.cookies):
+            raise SignInRefusedError(said)
+        return cls(http, "; ".join(f"{name}={value}" for name, value in answer.cookies.items()))
+
+    async def chats(self, search: str | None = None) -> list[dict[str, Any]]:
+        """Those in the side bar, the last used one first.
+
+        Raises:
+            httpx.HTTPError: the page does not say.
+        """
+        body = {"pagination": {"first": MANY}, "filter": {"search": search}}
+        answer = await self.call("POST", "/project/threads", body)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
+
+    async def forget_chat(self, chat: str) -> None:
+        """Delete it."""
+        await self.call("DELETE", "/project/thread", {"threadId": chat})
+
+    async def forget_all_chats(self) -> None:
+        """Delete every chat of the account.
+
+        Raises:
+            httpx.HTTPError: the page does not say which there are.
+        """
+        while found := await self.chats():
+            for each in found:
+                await self.forget_chat(str(each["id"]))
+
+    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """One call of the page's own interface."""
+        return await self.http.request(
+            method, path, json=body, headers={"Cookie": self.cookie}, timeout=REQUEST_SECONDS
+        )
+
+
+async def asks_for_a_password(http: httpx.AsyncClient) -> bool:
+    """Whether the page lets in only who signs in with a password, as it says itself when it is opened.
+
+    Raises:
+        httpx.HTTPError: there is no page.
+    """
+    answer = await http.get("/auth/config", timeout=REQUEST_SECONDS)
+    answer.raise_for_status()
+    try:
+        found = answer.json()
+        return bool(found["requireLogin"] and found["passwordAuth"])
+    except (ValueError, KeyError, TypeError):  # a version that tells it otherwise
+        return True
+
+
+async def converse(
+    user: User,
+    question: str = QUESTION,
+    *,
+    enough: int = ENOUGH,
+    keep: bool = False,
+    asking: Asking | None = None,
+) -> Conversation:
+    """Ask one question in a new chat, read the answer to its end, and delete the chat.
+
+    Args:
         enough: after so many pieces of text the answer is stopped, as a user would stop it.
-        on_text: called when the first text comes.
+        keep: leave the chat where it is.
+        asking: is told when the first text comes, and when the question stands in the chat's line.
 
     Raises:
         SocketIOError: the front end did not take the connection.
         TimeoutError: it took the connection and then said nothing.
     """
     session = _Session(question, enough)
-    session.seen.on_text = on_text
+    session.seen.asking = asking
     async with socket() as page:
         page.on("*", session.on_event)
         page.on("disconnect", session.on_disconnect)
-        return await _converse(page, session, url, headers)
+        return await _converse(page, session, user, keep=keep)
 
 
 @asynccontextmanager
@@ -113,14 +207,15 @@ async def socket() -> AsyncIterator[socketio.AsyncClient]:
         yield socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=http)
 
 
-async def _converse(
-    page: socketio.AsyncClient, session: _Session, url: str, headers: Mapping[str, str] | None
-) -> Conversation:
+async def _converse(page: socketio.AsyncClient, session: _Session, user: User, *, keep: bool) -> Conversation:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await page.connect(
-                url,
-                headers=dict(headers or {}),
+                str(user.http.base_url),
+                headers={
+                    "Cookie": user.cookie,
+                    **{name: user.http.headers[name] for name in ("Host",) if name in user.http.headers},
+                },
                 auth={
                     "sessionId": str(uuid.uuid4()),
                     "clientType": "webapp",
@@ -145,17 +240,23 @@ async def _converse(
         session.seen.seconds = session.elapsed()
         return replace(session.seen)  # as it is before we leave, which ends what has not ended
     finally:
-        with suppress(TimeoutError, SocketIOError):
+        with suppress(TimeoutError, SocketIOError, httpx.HTTPError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 if page.connected:
                     await page.emit("stop") if not session.over.is_set() else None
-                    await page.emit("clear_session")  # else Chainlit keeps it for the user to come back
+                    # Else Chainlit keeps it for the user to come back. Asked, not told: what is only sent may still lie
+                    # here when the connection ends.
+                    await page.call("clear_session", timeout=LEAVE_SECONDS)
                 await page.disconnect()
+                if session.seen.chat and not keep:
+                    await user.forget_chat(session.seen.chat)
 
 
 def judge(seen: Conversation) -> Outcome | None:  # noqa: PLR0911  (one each)
     """What the conversation shows; None when the front end only passed on that something behind it is wrong."""
     quoted = repr(one_line(seen.text, 60))
+    if seen.error_code == "busy":
+        return degraded("busy", seen.error or "the chat says that it has too much to do")
     if seen.error_code in CATALOGUE and seen.error_code != "unknown":
         return failed(seen.error_code, seen.error or "the chat reports an error")
     if seen.error:
@@ -190,6 +291,7 @@ class _Session:
         self._thread_id = str(uuid.uuid4())
         self._runs: set[str] = {self.message_id}  # our message, and what the app started because of it
         self._answers: set[str] = set()
+        self._place: str | None = None
         self._asked = time.monotonic()
 
     def elapsed(self) -> float:
@@ -221,8 +323,12 @@ class _Session:
         """Take in one event."""
         if event == "clear_call_fn":  # the last that Chainlit says while it sets a session up
             self.ready.set()
+        elif event == "first_interaction":
+            self.seen.chat = str(data.get("thread_id") or "") or None
         elif event == "stream_token" and data.get("id") in self._answers:
             self._text(str(data.get("token") or ""))
+        elif event == "delete_message" and data.get("id") == self._place:
+            self.seen.stand(None)
         elif event in ("new_message", "stream_start", "update_message") and data.get("parentId") in self._runs:
             self._message(event, data)
 
@@ -232,7 +338,10 @@ class _Session:
             if event == "update_message" and message.get("end"):
                 self._end()
             return
-        if message.get("isError"):
+        if message.get("type") == PLACE:
+            self._place = str(message["id"])
+            self.seen.stand(int((message.get("metadata") or {}).get("before", 0)))
+        elif message.get("isError"):
             said = str(message.get("output"))
             self.seen.error = one_line(said, 300)
             code = CODE_AT_THE_END.search(said)

@@ -17,9 +17,9 @@ from stack.parts.development import sources_of
 from stack.probes import nginx_said, out_of_memory
 from stack.probes.as_configured import image_is_current, not_too_open
 from stack.probes.report import Outcome, Status, degraded, failed, ok
-from stack.probes.room import not_stored, volume_can_be_written, volume_is_mounted_read_only
+from stack.probes.room import DATABASES, not_stored, volume_can_be_written, volume_is_mounted_read_only
 from stack.probes.running import Running
-from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT, OPEN_WEBUI
+from stack.probes.surroundings import CHAINLIT, GATEWAY, INIT
 from stack.tools.text import one_line
 
 START_SECONDS = 15.0  # how long a container may still be starting while we look
@@ -28,7 +28,7 @@ NEVER = 1  # the year in which the engine says that a container started that has
 EARLY_SECONDS = 0.5  # the engine notes the start only after it: what is said at once is in the log before that
 LAST_WORDS_SECONDS = 3.0  # before its end, where the container has been started again since
 LAST_LINES = 8
-WANTS_ITS_KEY = "must provide a JWT secret"  # so Chainlit ends where it is to ask for a sign-in and has no secret
+WANTS_ITS_SECRETS = "The chat's secrets can't be read"  # so it ends rather than let anybody in
 
 _PORT_TAKEN = re.compile(r"Bind for [\d.]+:(\d+) failed|listen tcp4? [\d.]+:(\d+): bind")
 
@@ -120,8 +120,8 @@ def _ended(now: Mapping[str, Any]) -> str:
 async def _as_it_should_be(running: Running, container: Container, service: str, fine: Outcome) -> Outcome:
     """A container that is well can still be an old one, open to others, or unable to store anything."""
     names = {"container": str(container.name), "gateway": running.name_of(GATEWAY)}
-    if service == OPEN_WEBUI:
-        stored = await volume_can_be_written(running, container)
+    if service in DATABASES:
+        stored = await volume_can_be_written(running, container, service)
         if stored.status is not Status.OK:
             return stored
         fine = replace(fine, evidence=f"{fine.evidence}; {stored.evidence}")
@@ -151,11 +151,11 @@ async def _with_last_words(container: Container, outcome: Outcome) -> Outcome:
         if name := nginx_said.name_not_found(said):
             return failed("host-name-missing", f"nginx does not start: it can't find {name}", **outcome.names)
     last = one_line(said.splitlines()[-1], 160) if said else ""
-    if container.labels.get(SERVICE_LABEL) == OPEN_WEBUI:
+    if container.labels.get(SERVICE_LABEL) in DATABASES:
         unstored = not_stored(container, said, f"{outcome.evidence}; last in its log: {last}")
         if unstored:
             return unstored
-    if container.labels.get(SERVICE_LABEL) == CHAINLIT and WANTS_ITS_KEY in said:
+    if container.labels.get(SERVICE_LABEL) == CHAINLIT and WANTS_ITS_SECRETS in said:
         return failed("chainlit-auth-misconfigured", f"{outcome.evidence}; last in its log: {last}", **outcome.names)
     evidence = f"{outcome.evidence}; last in its log: {last}" if last else outcome.evidence
     return replace(outcome, evidence=evidence)

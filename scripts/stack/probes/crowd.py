@@ -64,7 +64,8 @@ class Crowd:
             return None
         now, (count, silent) = time.monotonic(), told
         theirs = silent[sum(each.has_text for each in self._ours) :]  # ours are taken for the freshest
-        return Look(now, max(0, count - len(self._ours)), now - theirs[0] if theirs else None)
+        ours = sum(not each.in_line for each in self._ours)
+        return Look(now, max(0, count - ours), now - theirs[0] if theirs else None)
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Asking]:
@@ -125,15 +126,21 @@ class Asking:
 
     Attributes:
         has_text: text of its answer has come.
+        in_line: a page holds it back until others are answered, so that it is not under way.
     """
 
     crowd: Crowd
     since: float = field(default_factory=time.monotonic)
     has_text: bool = False
+    in_line: bool = False
 
     def text_came(self) -> None:
         """Say so."""
         self.has_text = True
+
+    def stands_in_line(self, does: bool) -> None:
+        """Say so, and when it does no more."""
+        self.in_line = does
 
     async def judge(self, outcome: Outcome) -> Outcome:
         """See `Crowd.judge`."""

@@ -6,7 +6,7 @@ import httpx
 from docker.models.containers import Container
 
 from stack.parts.development import sources_of
-from stack.probes import answer, model, open_webui, webgpu, webui_connection
+from stack.probes import answer, chat, model, open_webui, webgpu, webui_connection
 from stack.probes.crowd import Crowd
 from stack.probes.foundry import gateway_reaches_foundry
 from stack.probes.network import existing
@@ -72,6 +72,17 @@ class OnHost:
         if sources:
             return await webgpu.page_is_as_its_sources(http, sources)
         return await webgpu.page_is_whole(http)
+
+    async def chat_user(self, http: httpx.AsyncClient) -> chat.User | Outcome:
+        """The probe's own account, without the chats of a probe that was ended in its middle."""
+        container = await existing(self._running, CHAINLIT)
+        if isinstance(container, Outcome):
+            return container
+        user = await chat.User.signed_in(
+            http, chat.PROBE_ACCOUNT, await self._running.secret(container, "probe-password")
+        )
+        await user.forget_all_chats()
+        return user
 
     async def open_webui_user(self, http: httpx.AsyncClient) -> open_webui.User | Outcome:
         """The probe's own account. Its token is kept from probe to probe: Open WebUI takes few sign-ins in a time."""

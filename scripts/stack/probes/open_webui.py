@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,28 +14,14 @@ import httpx
 import socketio
 
 from stack.probes.chat import ANSWER_SECONDS, CONNECT_SECONDS, ENOUGH, LEAVE_SECONDS, QUESTION, Conversation, socket
+from stack.probes.crowd import Asking
+from stack.probes.sign_in import LockedOutError, SignInRefusedError
 from stack.tools.text import one_line
 
 REQUEST_SECONDS = 10.0
 DELETE_AGAIN_SECONDS = 0.2
 LOCKED_OUT_SECONDS = 240  # it counts by whole minutes, over this one and the three before (its utils/rate_limit.py)
 PROBE_ACCOUNT = "probe@localhost"  # made by services/open-webui/accounts.py
-
-
-class SignInRefusedError(Exception):
-    """The page does not know the account, or not this password."""
-
-
-class LockedOutError(Exception):
-    """The account has signed in too often; the right password would be refused as well.
-
-    Attributes:
-        seconds: how long to wait, without trying, until all of that is forgotten.
-    """
-
-    def __init__(self, said: str, seconds: int) -> None:
-        super().__init__(said)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -151,14 +137,14 @@ async def converse(  # noqa: PLR0913
     *,
     keep: bool = False,
     max_tokens: int | None = None,
-    on_text: Callable[[], None] | None = None,
+    asking: Asking | None = None,
 ) -> Conversation:
     """Ask one question in a new chat, read the answer to its end, and delete the chat.
 
     Args:
         keep: leave the chat where it is.
         max_tokens: the longest answer, as a user may set it on the page; None: as the page has it.
-        on_text: called when the first text comes.
+        asking: is told when the first text comes.
 
     Raises:
         SocketIOError: the front end did not take the connection.
@@ -166,7 +152,7 @@ async def converse(  # noqa: PLR0913
         httpx.HTTPError: it did not take the question.
     """
     session = _Session(model, question, max_tokens)
-    session.seen.on_text = on_text
+    session.seen.asking = asking
     async with socket() as page:
         page.on("events", session.on_events)
         page.on("disconnect", session.on_disconnect)

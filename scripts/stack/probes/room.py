@@ -1,4 +1,4 @@
-"""Whether what must be stored can be: Open WebUI's volume, the engine's own folder and the stack's state."""
+"""Whether what must be stored can be: the pages' volumes, the engine's own folder and the stack's state."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from docker.models.containers import Container
 from stack.parts.disk import MB
 from stack.probes.report import Outcome, degraded, failed, ok
 from stack.probes.running import Running
+from stack.probes.surroundings import CHAINLIT, OPEN_WEBUI
 from stack.tools.docker_engine import chosen_by_user
 
-DATA = "/data"  # where Open WebUI keeps its accounts and chats, and the database among them
-DATABASE = f"{DATA}/webui.db"
-LEAST_IN_VOLUME = 4 * MB  # below that its database can't take a chat
+DATA = "/data"  # where a page keeps its accounts and chats
+DATABASES = {CHAINLIT: f"{DATA}/chats.db", OPEN_WEBUI: f"{DATA}/webui.db"}
+"""The pages that store something, and the file of each one's that is written to."""
+
+LEAST_IN_VOLUME = 4 * MB  # below that a database can't take a chat
 LEAST_INODES = 8  # a database that is written to has files beside it
 LEAST_ON_DISK = 200 * MB  # below that the engine can't be expected to make a container, nor a log to grow
 
@@ -26,10 +29,10 @@ for each in "$1" "$2"; do if [ -e "$each" ] && ! [ -w "$each" ]; then echo "$eac
 """
 
 
-async def volume_can_be_written(running: Running, container: Container) -> Outcome:
-    """The user that Open WebUI runs as may write its database, and there is room for it."""
+async def volume_can_be_written(running: Running, container: Container, service: str) -> Outcome:
+    """The user that the page's server runs as may write its database, and there is room for it."""
     names = _names(container)
-    code, printed = await running.in_container(container, ["sh", "-c", _CAN_STORE, "sh", DATA, DATABASE])
+    code, printed = await running.in_container(container, ["sh", "-c", _CAN_STORE, "sh", DATA, DATABASES[service]])
     try:
         sizes, *not_writable = printed.splitlines()
         block, blocks, free, inodes, free_inodes = map(int, sizes.split())
@@ -46,7 +49,7 @@ async def volume_can_be_written(running: Running, container: Container) -> Outco
 
 
 def volume_is_mounted_read_only(container: Container) -> Outcome | None:
-    """What is wrong where the engine itself gives Open WebUI its volume to read only, so that it can't even start."""
+    """What is wrong where the engine itself gives a page its volume to read only, so that it can't even start."""
     mounts = (each for each in container.attrs.get("Mounts") or () if each["Destination"] == DATA)
     if any(not each.get("RW", True) for each in mounts):
         evidence = f"the engine mounts {DATA} to be read only; {container.status}"
@@ -55,17 +58,18 @@ def volume_is_mounted_read_only(container: Container) -> Outcome | None:
 
 
 def not_stored(container: Container, said: str, evidence: str) -> Outcome | None:
-    """What is wrong, where the last words of an Open WebUI that ended are that it can't write."""
+    """What is wrong, where the last words of a page's server that ended are that it can't write."""
     why = why_not_stored(said)
     return failed(why, evidence, **_names(container)) if why else None
 
 
 def why_not_stored(said: str) -> str | None:
-    """The cause, where the last words of Open WebUI are that it can't write: there are several words for it."""
+    """The cause, where the last words are that it can't write: there are several for it."""
     words = said.lower()
     if "disk is full" in words or "no space left on device" in words:
         return "volume-full"
-    if "readonly database" in words or "read-only file system" in words or f"permission denied: '{DATA}" in words:
+    read_only = ("readonly database", "read-only file system", f"permission denied: '{DATA}", "unable to open database")
+    if any(each in words for each in read_only):
         return "volume-read-only"
     return None
 
@@ -104,7 +108,13 @@ async def engine_root(running: Running) -> Path | None:
 def _names(container: Container) -> dict[str, str]:
     mounts = container.attrs.get("Mounts") or ()
     volume = next((str(each.get("Name") or each["Source"]) for each in mounts if each["Destination"] == DATA), "")
-    return {"container": str(container.name), "volume": volume, "image": str(container.attrs["Config"]["Image"])}
+    config = container.attrs["Config"]
+    return {
+        "container": str(container.name),
+        "volume": volume,
+        "image": str(config["Image"]),
+        "user": str(config["User"]),
+    }
 
 
 async def _is_on_disk_of_engine(running: Running, size: int, free: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import httpx
 
+from stack.probes import chat
 from stack.probes.crowd import Crowd
 from stack.probes.open_webui import User
 from stack.probes.report import Outcome
@@ -70,6 +71,15 @@ class Surroundings(Protocol):
 
     async def demo_is_whole(self, http: httpx.AsyncClient) -> Outcome:
         """Whether the files of the WebGPU demo come as they should."""
+
+    async def chat_user(self, http: httpx.AsyncClient) -> chat.User | Outcome:
+        """Who asks the chat, signed in; or what is wrong with its container.
+
+        Raises:
+            SignInRefusedError: the page knows no such account, or another password.
+            LockedOutError: there were too many wrong passwords.
+            httpx.HTTPError: there is no page.
+        """
 
     async def open_webui_user(self, http: httpx.AsyncClient) -> User | Outcome:
         """Who asks Open WebUI, signed in; or what is wrong with its container.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol
-
-from openai.types.chat import ChatCompletionMessageParam
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol, TypedDict
 
 ANSWER = "answered-by"
 """The key in a message's metadata that tells the model's answers from the app's own words; holds the model's id."""
+
+ATTACHED = "attached-text"
+"""The key in a question's metadata that holds the text of the files that came with it."""
+
+
+class Told(TypedDict):
+    """One message as the model is told it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 class Message(Protocol):
@@ -19,20 +27,32 @@ class Message(Protocol):
     metadata: dict[str, Any] | None
 
 
-def for_model(messages: Iterable[Message], system_prompt: str | None = None) -> list[ChatCompletionMessageParam]:
+def for_model(messages: Iterable[Message], system_prompt: str | None = None) -> list[Told]:
     """The conversation as a chat completion wants it, oldest first.
 
     A question that got no answer (because of an error, say) is left out unless it is the last: many models' templates
     insist on question and answer taking turns.
     """
-    told: list[ChatCompletionMessageParam] = []
+    told: list[Told] = []
     if system_prompt:
         told.append({"role": "system", "content": system_prompt})
-    question: ChatCompletionMessageParam | None = None
+    question: Told | None = None
     for message in messages:
         if message.type == "user_message":
-            question = {"role": "user", "content": message.content}
+            question = {"role": "user", "content": _with_files(message)}
         elif question and message.content and ANSWER in (message.metadata or {}):
             told += [question, {"role": "assistant", "content": message.content}]
             question = None
     return [*told, question] if question else told
+
+
+def without_system(told: Sequence[Told]) -> tuple[str | None, list[Told]]:
+    """The system prompt, if there is one, and the turns after it."""
+    if told and told[0]["role"] == "system":
+        return told[0]["content"], list(told[1:])
+    return None, list(told)
+
+
+def _with_files(question: Message) -> str:
+    attached = (question.metadata or {}).get(ATTACHED)
+    return f"{attached}\n\n{question.content}" if attached else question.content

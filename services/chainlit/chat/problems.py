@@ -10,6 +10,7 @@ import openai
 
 UP = "`python3 scripts/up.py`"
 PROBE = "`python3 scripts/probe.py`"
+LOAD = "python3 scripts/foundry.py load"
 
 
 class Problem(Exception):  # noqa: N818  (a page full of these reads better without Error)
@@ -19,10 +20,12 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
         cause: short stable kebab-case code; the same codes as the gateway, the relay and the probe use.
         what: what is wrong, in the user's words (Markdown).
         fix: the next step, preferably a command.
+        private: ``what`` quotes the user, and so is not for the log.
     """
 
-    def __init__(self, cause: str, what: str, fix: str) -> None:
+    def __init__(self, cause: str, what: str, fix: str, *, private: bool = False) -> None:
         super().__init__(what)
+        self.private = private
         self.cause = cause
         self.what = what
         self.fix = fix
@@ -30,6 +33,14 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
     @property
     def markdown(self) -> str:
         return f"**{self.what}**\n\n{self.fix} *({self.cause})*"
+
+
+class TooLong(Problem):
+    """The conversation is more than the model can take in; ``said`` are the server's words, perhaps with numbers."""
+
+    def __init__(self, what: str, fix: str, said: str) -> None:
+        super().__init__("context-too-long", what, fix)
+        self.said = said
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ STACK_ERRORS = {
         "Foundry Local took the question but gives no answer.",
         f"It may be busy: try again in a moment. If it repeats, {PROBE} says what is wrong.",
     ),
+    "busy": Advice("The server has too much to do.", "Send your message again in a moment."),
     "relay-down": Advice(
         "The relay on the host, the way to Foundry Local, does not answer.",
         f"Start it with {UP}, then just send your message again.",
@@ -70,7 +82,7 @@ STACK_ERRORS = {
     ),
 }
 
-CONTEXT_FULL = re.compile(r"maximum context length|context_length_exceeded|context window", re.IGNORECASE)
+CONTEXT_FULL = re.compile(r"context[ _](?:length|window|size)", re.IGNORECASE)
 FOUNDRY_BUDGET = re.compile(r"requires (\d+) total tokens \((\d+) input \+ (\d+) output\).*?(\d+) tokens", re.DOTALL)
 
 
@@ -83,11 +95,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
     """
     match error:
         case openai.APITimeoutError():
-            return Problem(
-                "foundry-hangs",
-                f"`{root}` is there but gives no answer.",
-                STACK_ERRORS["foundry-hangs"].fix,
-            )
+            return silent(root)
         case openai.APIConnectionError():
             return unreachable(root)
         case openai.APIError() if error.code in STACK_ERRORS:
@@ -99,7 +107,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return Problem(
                 "model-not-loaded",
                 f"The model `{model}` is not loaded any more.",
-                f"Load it with {UP}, then just send your message again.",
+                f"Load it with `{LOAD} {model}`, then just send your message again.",
             )
         case openai.NotFoundError() if model:
             return Problem(
@@ -112,7 +120,7 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
                 "Set `API_KEY` to the one it wants. Foundry Local itself needs none: is this the server you mean?",
             )
         case openai.RateLimitError():
-            return Problem("busy", "The server has too much to do.", "Send your message again in a moment.")
+            return Problem("busy", STACK_ERRORS["busy"].what, STACK_ERRORS["busy"].fix)
         case openai.APIStatusError():
             return Problem(
                 "server-error",
@@ -123,6 +131,11 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return _broke_off(error.message)
         case _:
             return unexpected(error)
+
+
+def silent(root: str) -> Problem:
+    """It takes the connection, and then there comes nothing."""
+    return Problem("foundry-hangs", f"`{root}` is there but gives no answer.", STACK_ERRORS["foundry-hangs"].fix)
 
 
 def unreachable(root: str) -> Problem:
@@ -150,6 +163,11 @@ def not_a_stream(body: str, *, root: str, model: str) -> Problem:
         message = str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, KeyError, TypeError):
         return unreadable(root)
+    return of_message(message, model)
+
+
+def of_message(message: str, model: str) -> Problem:
+    """An error of which there are the server's words only."""
     return _too_long(message, model) if CONTEXT_FULL.search(message) else _broke_off(message)
 
 
@@ -159,6 +177,15 @@ def unreadable(root: str) -> Problem:
         "unknown",
         f"What the server at `{root}` sends can't be read as an answer.",
         f"Send your message again; if it repeats, {PROBE} says what is wrong.",
+    )
+
+
+def too_many(before: int) -> Problem:
+    """The line is full."""
+    return Problem(
+        "busy",
+        f"Too many are asking: {before} are being answered or waiting before you, and more can't wait.",
+        "Send your message again in a moment. (`LINE_LENGTH` in `.env` sets how many may wait.)",
     )
 
 
@@ -196,18 +223,16 @@ def _broke_off(message: str) -> Problem:
     )
 
 
-def _too_long(message: str, model: str | None) -> Problem:
+def _too_long(message: str, model: str | None) -> TooLong:
     what = f"This conversation is too long for {f'`{model}`' if model else 'the model'}."
     if numbers := FOUNDRY_BUDGET.search(message):
         prompt, answer, limit = (int(number) for number in numbers.groups()[1:])
         what += f" It has {prompt} tokens, {answer} are kept free for the answer, and the model takes {limit} in all."
         if answer > limit / 2:  # a shorter text would hardly help
             fix = f"Set `MAX_TOKENS` in `.env` to much less than {limit}, run {UP}, then send your message again."
-            return Problem("context-too-long", what, fix)
-    return Problem(
-        "context-too-long",
-        what,
-        "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.",
+            return TooLong(what, fix, message)
+    return TooLong(
+        what, "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.", message
     )
 
 

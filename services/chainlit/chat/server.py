@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
+from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
 from chat.problems import PROBE, UP, Problem
 from chat.settings import Settings
@@ -18,6 +18,7 @@ from chat.settings import Settings
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # a long prompt on a slow machine: 3,000 tokens take 20 s on two cores
 ASK_AROUND_SECONDS = 2.0
+LOOK_SECONDS = 15.0  # without a network, Foundry looks for its catalog for up to 5 s first
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,30 @@ async def find(settings: Settings) -> Server:
         Problem: ``bad-setting`` for a BASE_URL that is no address; ``foundry-not-found``.
     """
     if settings.base_url:
-        return _server(root_of(settings.base_url), settings.api_key)
+        return at(root_of(settings.base_url), settings.api_key)
     door = f"http://127.0.0.1:{settings.foundry_port}"
     if await _listens("127.0.0.1", settings.foundry_port):
-        return _server(door, settings.api_key)
+        return at(door, settings.api_key)
     found, said = await asyncio.to_thread(ask_sdk)
     if found:
-        return _server(root_of(found), settings.api_key)
+        return at(root_of(found), settings.api_key)
     raise Problem(
         "foundry-not-found",
         f"No Foundry Local found: `BASE_URL` is not set, nothing listens at `{door}`, and {said}.",
         f"Start one with {UP}, or set `BASE_URL` to where yours is; then just send your message again. "
         f"{PROBE} shows what is missing.",
     )
+
+
+async def is_foundry(server: Server) -> bool:
+    """Whether it answers what only Foundry Local is asked: which of its models are loaded."""
+    try:
+        answer = await server.client.with_options(timeout=LOOK_SECONDS).get(
+            f"{server.root}/models/loaded", cast_to=object
+        )
+    except APIStatusError:
+        return False
+    return isinstance(answer, list)
 
 
 def root_of(base_url: str) -> str:
@@ -102,8 +114,8 @@ async def _listens(host: str, port: int) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _server(root: str, api_key: str) -> Server:
-    """One client, so one pool of connections, per process and server."""
+def at(root: str, api_key: str) -> Server:
+    """The server with this address: one client, so one pool of connections, per process and server."""
     http = DefaultAsyncHttpxClient(
         # A proxy is never the way to a model on this machine or in this network.
         trust_env=root.startswith("https://"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -16,6 +17,15 @@ def _as_header(value: str) -> str:
     if not (value.isascii() and value.isprintable()):
         raise ValueError("it holds a character that can't be sent, such as a letter with an accent or a line break")
     return value
+
+
+HOTTEST = 2.0
+LONGEST_PROMPT = 8_000  # characters; on the page and in a persona
+
+Temperature = Annotated[float, Field(ge=0, le=HOTTEST, allow_inf_nan=False)]
+TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+MaxTokens = Annotated[int, Field(ge=1)]
+Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 
 
 class Settings(BaseSettings):
@@ -35,14 +45,32 @@ class Settings(BaseSettings):
     foundry_port: Annotated[int, Field(ge=1, le=65535)] = 51211
     """Where on 127.0.0.1 to look for Foundry Local when there is no BASE_URL."""
 
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0
+    temperature: Temperature = 0
     """0: the most probable answer each time. Foundry Local's own default is 1, where small models talk nonsense."""
 
-    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    top_p: TopP = 1
+    """The likeliest words that together make up so much of the probability are considered; 1: all of them."""
+
+    max_tokens: MaxTokens = 1024
     """The longest answer, in tokens. So much of the model's context is kept free for it, lost to the conversation."""
 
     system_prompt: str | None = None
     """What the model is told before each conversation; None: what its own template says."""
+
+    hold_conversations: Annotated[int, Field(ge=0, le=64)] = 4
+    """How many chats may have Foundry Local hold their state, for a first token that does not wait; 0: none."""
+
+    hold_tokens: Annotated[int, Field(ge=0)] = 32768
+    """How many tokens of context they may take there together: each takes all of its model's."""
+
+    held_records: Path = Path.home() / ".cache" / "foundry-stack-chat" / "held-records.json"
+    """Where this app notes what is held, so that nothing stays behind if it crashes."""
+
+    answers_at_once: Annotated[int, Field(ge=1)] = 4
+    """How many answers are made at the same time; who asks besides waits in the line. See `chat.line`."""
+
+    line_length: Annotated[int, Field(ge=0)] = 20
+    """How many may wait."""
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,11 @@ SINGLE_DOLLAR = "singleDollarTextMath;return n==null&&(n=!0),{tokenize:"
 ONLY_DOUBLE_DOLLAR = "singleDollarTextMath;return n==null&&(n=!1),{tokenize:"
 
 
+# How the page refuses a file: with all the hundred endings that it takes.
+EVERY_ENDING = 'message:"File type must be ".concat(n)'
+IN_SHORT = 'message:"This kind of file can\'t be read. Text, Markdown, CSV, code, PDF and Word (docx) can."'
+
+
 def main(packages: Path) -> None:
     spec = importlib.util.find_spec("chainlit")  # found, not imported: that would start it
     check(bool(spec and spec.origin), "Chainlit is not installed")
@@ -40,11 +45,13 @@ def main(packages: Path) -> None:
     code = script.read_text(encoding="utf-8")
     check(f'"{katex}"' in code, f"Chainlit's script holds another version of KaTeX than {katex}")
     check(code.count(SINGLE_DOLLAR) == 1, "Chainlit's script reads formulas in another way than it did")
+    check(code.count(EVERY_ENDING) == 1, "Chainlit's script refuses files in other words than it did")
     styles = [
         bring(packages / "@fontsource-variable" / "inter", ["wght.css", "wght-italic.css"], LATIN, assets),
         bring(packages / "katex", ["dist/katex.min.css"], EVERY_WOFF2, assets),
     ]
-    script.write_text(code.replace(SINGLE_DOLLAR, ONLY_DOUBLE_DOLLAR), encoding="utf-8")
+    code = code.replace(SINGLE_DOLLAR, ONLY_DOUBLE_DOLLAR).replace(EVERY_ENDING, IN_SHORT)
+    script.write_text(code, encoding="utf-8")
     page.write_text(with_own_styles(html, styles), encoding="utf-8")
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 
 from monitor.knobs import Knobs
-from stack.probes import webgpu
+from stack.probes import chat, webgpu
 from stack.probes.crowd import LATELY_SECONDS, Crowd
 from stack.probes.open_webui import User
 from stack.probes.report import Outcome, degraded, failed, ok
 from stack.probes.surroundings import CHAINLIT, GATEWAY, OPEN_WEBUI, WEBGPU_STATIC, Page
 from stack.probes.upstream import foundry_status, loaded_model
 
-ACCOUNT = "monitor@localhost"  # made by services/open-webui/accounts.py
-PASSWORD = Path("/run/secrets/open-webui-password")
+ACCOUNT = "monitor@localhost"  # as each page's accounts.py calls it
+SECRETS = Path("/run/secrets")
 PORTS = {CHAINLIT: 8080, OPEN_WEBUI: 3000, WEBGPU_STATIC: 5173}  # of the pages, inside the gateway's container
 AS_A_BROWSER = {"Host": "localhost"}  # the gateway takes no other name for its pages
 TOKENS = 8
@@ -35,13 +35,11 @@ class Inside:
 
     tokens: int | None = TOKENS
 
-    def __init__(
-        self, knobs: Knobs, http: httpx.AsyncClient, gateway: str = GATEWAY, password: Path = PASSWORD
-    ) -> None:
+    def __init__(self, knobs: Knobs, http: httpx.AsyncClient, gateway: str = GATEWAY, secrets: Path = SECRETS) -> None:
         self._knobs = knobs
         self._http = http
         self._gateway = gateway
-        self._password = password
+        self._secrets = secrets
         self._token: str | None = None
         self.crowd = Crowd(http, lambda: self.door)
 
@@ -94,14 +92,23 @@ class Inside:
             return ok("development mode: its files are not looked at from here")
         return await webgpu.page_is_whole(http, _part(int(time.monotonic() / self._knobs.interval)))
 
+    async def chat_user(self, http: httpx.AsyncClient) -> chat.User:
+        """The monitor's own account, without the chats of a run that was ended in its middle."""
+        user = await chat.User.signed_in(http, ACCOUNT, self._password_of(CHAINLIT))
+        await user.forget_all_chats()
+        return user
+
     async def open_webui_user(self, http: httpx.AsyncClient) -> User:
         """The monitor's own account. It signs in once: Open WebUI takes few sign-ins in a time."""
         user = await User.still_signed_in(http, self._token) if self._token else None
         if user is None:
-            user = await User.signed_in(http, ACCOUNT, self._password.read_text(encoding="ascii").strip())
+            user = await User.signed_in(http, ACCOUNT, self._password_of(OPEN_WEBUI))
             self._token = user.token
         await user.forget_all_chats()  # of a run that was ended in its middle, or could not delete its chat in time
         return user
+
+    def _password_of(self, service: str) -> str:
+        return (self._secrets / f"{service}-password").read_text(encoding="ascii").strip()
 
 
 def _part(turn: int) -> Callable[[str], bool]:

@@ -5,7 +5,7 @@ Which one is in use stands in `foundry.json` in the state folder (`record`), whe
 """
 
 from stack.parts.foundry.discover import Found, find
-from stack.parts.foundry.lifecycle import Foundry, FoundryStatus, ensure, status, stop
+from stack.parts.foundry.lifecycle import Foundry, FoundryStatus, ensure, load, status, stop
 from stack.parts.foundry.system_library import install_system_library, system_library_is_missing
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "ensure",
     "find",
     "install_system_library",
+    "load",
     "status",
     "stop",
     "system_library_is_missing",

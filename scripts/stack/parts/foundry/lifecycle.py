@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stack.parts.foundry import adopt, api, daemon, own_code, record
-from stack.parts.foundry.choose import AUTO, choose
+from stack.parts.foundry.choose import AUTO, CatalogKind, Choice, choose
 from stack.parts.foundry.discover import Found, at_address, find
 from stack.parts.foundry.library import FoundryLibrary
 from stack.parts.foundry.model import Model
@@ -79,6 +80,77 @@ def ensure(settings: Settings, progress: Progress, say: Say) -> Foundry:
         running = _ours_that_fits(settings) or _adopted(settings, progress, say) or _own(settings, progress, say)
     say(f"Foundry Local at {running.url}, model {running.model} on {running.device or 'its device'}: {running.reason}.")
     return running
+
+
+def load(settings: Settings, name: str, progress: Progress) -> str:
+    """Load one more model into the Foundry Local that runs, beside the one that MODEL means, until it is stopped.
+
+    Where the model has to be downloaded first, one that the stack started is started again: answers under way end.
+
+    Args:
+        name: alias, name or id.
+
+    Returns:
+        The model's id.
+
+    Raises:
+        StackError: ``foundry-not-running``, ``model-unknown``, ``catalog-unreachable``, ``disk-full``,
+            ``model-download-failed``, ``model-not-loaded`` or ``already-running``.
+    """
+    with alone(settings, LOCK):
+        present = record.read(settings.state)
+        if present is None or api.loaded(present.url) is None:
+            raise StackError("Foundry Local does not run.", fix="python3 scripts/up.py", cause="foundry-not-running")
+        if not present.owned:
+            return adopt.choose_loaded(at_address(present.url), name, settings.device, progress).model.id
+        return _load_beside(settings, present, name, progress)
+
+
+def _load_beside(settings: Settings, present: Record, name: str, progress: Progress) -> str:
+    library = FoundryLibrary(settings, progress)
+    choice = choose(name, settings.device, library)
+    if choice.id in (api.loaded(present.url) or []):
+        return choice.id
+    if choice.catalog != present.catalog:
+        raise StackError(
+            f"{choice.id} can't be loaded beside {present.model}: "
+            f"the embedded model and those of Foundry's catalog are served by turns only.",
+            fix=f"MODEL={name} python3 scripts/up.py serves it instead.",
+            cause="model-not-loaded",
+        )
+    library.bring(choice)
+    refused = _load_there(present, choice, progress)
+    if refused:  # it does not know of models that were downloaded since it started
+        beside = [model_id for model_id in api.loaded(present.url) or [] if model_id != present.model]
+        daemon.stop_all(settings)
+        record.forget(settings.state)
+        present = daemon.start(settings, _as_choice(present), progress)
+        for model_id in beside:
+            with suppress(api.NotLoadedError):
+                api.load(present.url, Model.from_id(model_id).alias)
+        refused = _load_there(present, choice, progress)
+    if refused is None:
+        return choice.id
+    raise StackError(
+        f"Foundry Local did not load {choice.id}: {refused}.",
+        fix=f"MODEL={name} python3 scripts/up.py serves it instead of {present.model}.",
+        cause="model-not-loaded",
+    )
+
+
+def _load_there(present: Record, choice: Choice, progress: Progress) -> str | None:
+    """Load it; returns why that was in vain."""
+    progress(f"Loading {choice.id}")
+    try:
+        api.load(present.url, choice.alias)
+    except api.NotLoadedError as refused:
+        return str(refused)
+    return None if choice.id in (api.loaded(present.url) or []) else "it took another variant"
+
+
+def _as_choice(present: Record) -> Choice:
+    kind: CatalogKind = "embedded" if present.catalog == "embedded" else "public"
+    return Choice(present.model or "", present.alias or "", present.device or "", "ran already", kind, downloaded=True)
 
 
 def stop(settings: Settings) -> bool:

@@ -1,0 +1,163 @@
+"""What a user has chosen for a chat: where it is kept, and the panel of settings where it is chosen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import chainlit as cl
+from chainlit.input_widget import InputWidget, NumberInput, Select, Slider, TextInput
+
+from chat import choices, model, personas, settings
+from chat.choices import LABELS, Chosen
+from chat.context import limit_of
+from chat.model import LISTED, Models
+from chat.problems import LOAD, Problem
+from chat.server import Server, find
+from chat.settings import HOTTEST, Settings
+
+# Where Chainlit's session keeps it. What JSON can hold stays with a stored chat, so the choices do.
+CHOSEN = "chosen"
+SHOWN = "models in the panel"
+
+
+def knobs() -> Settings:
+    """The settings of this chat: everybody's, what its persona sets of them, and what its user has chosen.
+
+    Raises:
+        Problem: ``bad-setting``.
+    """
+    return _base().model_copy(update=_chosen())
+
+
+async def choose(sent: Mapping[str, Any]) -> None:
+    """Keep what the user has set, from the next message on.
+
+    Args:
+        sent: as the page sends it.
+
+    Raises:
+        Problem: ``bad-choice``, ``model-not-loaded`` and the like; then everything stays as it was.
+    """
+    try:
+        chosen = choices.understood(sent, _base())
+        if chosen.keys() & {"model", "max_tokens"}:
+            await _ask_whether_it_works(_base().model_copy(update=chosen))
+        cl.user_session.set(CHOSEN, chosen)
+    finally:
+        await _show_panel(_shown())  # it shows what is in use, also where something else was refused
+    await cl.context.emitter.send_toast(_said(chosen), "success")
+
+
+def keep_up(server: Server) -> None:
+    """Show the panel of settings if there is news for it, such as a model that has been loaded.
+
+    Behind the user's back: who has an answer need not wait for a list of models, nor hear that it failed.
+    """
+
+    async def show_news() -> None:
+        with suppress(Problem):
+            models = await model.offered(server)
+            if models != cl.user_session.get(SHOWN):
+                await _show_panel(models)
+
+    task = asyncio.create_task(show_news())
+    _at_work.add(task)
+    task.add_done_callback(_at_work.discard)
+
+
+_at_work: set[asyncio.Task[None]] = set()
+
+
+async def _show_panel(models: Models) -> None:
+    cl.user_session.set(SHOWN, models)
+    await cl.ChatSettings(_widgets(_base(), knobs(), models)).send()
+
+
+def _shown() -> Models:
+    """The models that the panel offers; none before it was first shown."""
+    return cl.user_session.get(SHOWN) or Models((), ())
+
+
+async def _ask_whether_it_works(knobs: Settings) -> None:
+    server = await find(knobs)
+    try:
+        which = await model.which(server, knobs.model)
+    except Problem as not_there:
+        not_there.private = True  # what is chosen can be anything
+        raise
+    choices.check_room(knobs.max_tokens, await limit_of(server, which))
+
+
+def _base() -> Settings:
+    persona = personas.named(cl.user_session.get("chat_profile"))
+    return settings.load().model_copy(update=persona.settings)
+
+
+def _chosen() -> Chosen:
+    return cl.user_session.get(CHOSEN) or {}
+
+
+def _widgets(base: Settings, now: Settings, models: Models) -> list[InputWidget]:
+    usual = f"As set for everybody ({base.model})"
+    answering = {usual: base.model, **{loaded: loaded for loaded in models.loaded if loaded != base.model}}
+    answering |= {now.model: now.model} if now.model not in answering.values() else {}
+    return [
+        Select(
+            id="model",
+            label=LABELS["model"],
+            items=answering,
+            initial_value=now.model,
+            description=_others(models),
+        ),
+        Slider(
+            id="temperature",
+            label=LABELS["temperature"],
+            initial=now.temperature,
+            min=0,
+            max=HOTTEST,
+            step=0.1,
+            description="0: the most probable answer. Higher: more surprising, and sooner nonsense.",
+        ),
+        Slider(
+            id="top_p",
+            label=LABELS["top_p"],
+            initial=now.top_p,
+            min=0.05,
+            max=1,
+            step=0.05,
+            description="Below 1: only the likeliest words are considered. Means nothing at temperature 0.",
+        ),
+        NumberInput(
+            id="max_tokens",
+            label=LABELS["max_tokens"],
+            initial=now.max_tokens,
+            description="So much of what the model takes is kept free for the answer, lost to the conversation.",
+        ),
+        TextInput(
+            id="system_prompt",
+            label=LABELS["system_prompt"],
+            initial=now.system_prompt or "",
+            multiline=True,
+            placeholder="What the model is told before the conversation",
+        ),
+    ]
+
+
+def _others(models: Models) -> str | None:
+    if not models.others:
+        return None
+    names = ", ".join(models.others[:LISTED])
+    more = f" and {len(models.others) - LISTED} more" if len(models.others) > LISTED else ""
+    return (
+        f"Known, but not loaded: {names}{more}. A command on this machine loads one, and your next message brings it "
+        f"into this list: {LOAD} {models.others[0]}"
+    )
+
+
+def _said(chosen: Chosen) -> str:
+    if not chosen:
+        return "From the next message on, everything is as set for everybody."
+    return f"From the next message on: {', '.join(LABELS[name] for name in chosen)} as you set it."

@@ -1,0 +1,72 @@
+"""The files that come with a question: read, told of, and gone from the disk before the model sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import chainlit as cl
+from chainlit.config import config
+
+from chat.context import limit_of, tokens_in
+from chat.conversation import ATTACHED
+from chat.files import budget
+from chat.files.attach import File, attach
+from chat.files.kinds import ACCEPT
+from chat.problems import Problem
+from chat.server import Server
+from chat.settings import Settings
+
+NOTE = "attached-note"
+"""The key in a question's metadata that holds what the user was told of its files."""
+
+
+def accept_files() -> None:
+    """Tell the page which files may be attached; how large and how many stands in Chainlit's settings file."""
+    config.features.spontaneous_file_upload.accept = ACCEPT
+
+
+async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Settings) -> list[Problem]:
+    """Put what the question's files hold into its metadata, and tell the user what that was.
+
+    Returns:
+        One for each file that can't be read; the others are taken in.
+
+    Raises:
+        Problem: there is no room for files, or there are too many.
+    """
+    problems: list[Problem] = []
+    if question.elements:
+        try:
+            _check_number(len(question.elements))
+            files = [File(element.name, Path(element.path)) for element in question.elements if element.path]
+            attached = await attach(files, await _room(question, server, model_id, knobs))
+        finally:
+            await _forget(question)
+        problems = attached.problems
+        question.metadata = {**(question.metadata or {}), ATTACHED: attached.text, NOTE: attached.note}
+        await question.update()
+    if note := (question.metadata or {}).get(NOTE):
+        await cl.Message(type="system_message", content=note).send()
+    return problems
+
+
+def _check_number(files: int) -> None:
+    """The page lets nobody attach more; who asks without it may try."""
+    most = config.features.spontaneous_file_upload.max_files
+    if files > most:
+        raise Problem("too-many-files", f"{files} files are too many for one question.", f"Attach {most} at most.")
+
+
+async def _room(question: cl.Message, server: Server, model_id: str, knobs: Settings) -> int:
+    taken = knobs.max_tokens + tokens_in(knobs.system_prompt or "") + tokens_in(question.content)
+    return budget.room(await limit_of(server, model_id), taken)
+
+
+async def _forget(question: cl.Message) -> None:
+    """The page would show, and offer for download, what is no longer there."""
+    for element in question.elements:
+        cl.context.session.files.pop(element.id, None)
+        if element.path:
+            Path(element.path).unlink(missing_ok=True)
+        await element.remove()
+    question.elements = []
