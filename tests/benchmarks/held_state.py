@@ -33,7 +33,9 @@ from chat.settings import Settings
 FROM_TURN = 3  # the first whose beginning is held
 LIMIT = 2.0  # so many times the first held turns' time may the last ones' be
 
-# Short answers, because one that MAX_TOKENS cuts has Foundry Local compute the next turn whole; long questions.
+# Long questions with short answers: after one that MAX_TOKENS cuts, Foundry Local computes the next turn whole. To a
+# note that says the same again and again the model answers in kind, up to that limit.
+MAX_TOKENS = 48
 COUNTRIES = [
     "France",
     "Germany",
@@ -49,10 +51,24 @@ COUNTRIES = [
     "Ireland",
     "Portugal",
     "Turkey",
+    "Hungary",
+    "Denmark",
+    "Finland",
+    "Belgium",
+    "Russia",
+    "Cuba",
 ]
-NOTE = (
-    "I am planning a journey by train and ship, and I write down what I see on the way in a small green notebook. " * 3
-)
+NOTES = [
+    "The train left in the morning and the sea was calm all day long. ",
+    "The bread was warm and the people at the station were kind to us. ",
+    "We walked along the river until the lamps were lit in the evening. ",
+    "The ship was late, so we drank tea and talked about the weather. ",
+]
+
+
+def question(turn: int) -> str:
+    """Of a turn, counted from 0."""
+    return f"My notes: {NOTES[turn % len(NOTES)] * 4}\nWhat is the capital of {COUNTRIES[turn % len(COUNTRIES)]}?"
 
 
 class Chat:
@@ -83,7 +99,7 @@ class Chat:
 
 async def measure(url: str, turns: int) -> tuple[Chat, Chat]:
     """A chat whose state is held, and one that is told whole each time."""
-    settings = Settings(base_url=url)
+    settings = Settings(base_url=url, max_tokens=MAX_TOKENS)
     where = await server.find(settings)
     which = await model.which(where, "auto")
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +110,7 @@ async def measure(url: str, turns: int) -> tuple[Chat, Chat]:
             both = [held, plain]
             random.shuffle(both)
             for chat in both:
-                await chat.ask(f"{NOTE}What is the capital of {COUNTRIES[number % len(COUNTRIES)]}?")
+                await chat.ask(question(number))
         await held.memory.end()
     return held, plain
 
