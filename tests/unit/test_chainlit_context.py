@@ -192,6 +192,17 @@ async def test_an_edit_before_the_cut_begins_anew(fake: ModelServer, server: Ser
     assert window.left_out == 0
 
 
+async def test_an_edit_behind_the_cut_tells_what_fits_again(fake: ModelServer, server: Server) -> None:
+    fake.stored.context_length = 4000
+    window = Window()
+    left = len(conversation(20)) - len(await window.fit(conversation(20), server, MODEL, 1000))
+    window.settle()
+    window.open()
+    edited = conversation(left // 2 + 1)
+    assert len(await window.fit(edited, server, MODEL, 1000)) > 3
+    assert window.left_out < left // 2
+
+
 async def test_a_model_that_takes_more_is_told_more(fake: ModelServer, server: Server) -> None:
     fake.stored.context_length = 4000
     window = Window()

@@ -150,6 +150,7 @@ class Window:
     def __init__(self) -> None:
         self._settled = 0  # how many turns were left out of the last answer
         self._start = 0
+        self._length = 0  # of the conversation
         self._cut_for: tuple[str, str] | None = None  # server and model
         self._counted: tuple[list[Told], int] = [], 0
 
@@ -165,8 +166,9 @@ class Window:
     async def fit(self, told: Sequence[Told], server: Server, model: str, answer_tokens: int) -> list[Told]:
         """What of ``told`` leaves room for an answer of so many tokens."""
         system, turns = without_system(told)
-        if self._start >= len(turns) or self._cut_for != (server.root, model):
-            self._start = 0  # edited: what was left out is gone; or another model, which may take more
+        if len(turns) < self._length or self._cut_for != (server.root, model):
+            self._start = 0  # edited: so much need not be left out any more; or another model, which may take more
+        self._length = len(turns)
         shown = _joined(system, turns[self._start :])
         if (size := self.size(shown, model)) + answer_tokens > self.SURELY_FITS:
             room = (await known_limit(server, model) or math.inf) - answer_tokens
