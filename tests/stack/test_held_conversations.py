@@ -19,15 +19,11 @@ from stack.parts.foundry import record
 from stack.settings import Settings
 
 SECONDS = 20
+NOTE = "The train left in the morning and the sea was calm all day long. "
+# Long, with short answers: after one that MAX_TOKENS cuts, the next turn is computed whole.
 QUESTIONS = [
-    "What is a river?",
-    "Where does its water come from?",
-    "Name three long ones.",
-    "Which of them is the longest?",
-    "What lives in it?",
-    "How do people cross it?",
-    "What is a bridge made of?",
-    "Who builds bridges?",
+    f"My notes: {NOTE * 4}\nWhat is the capital of {country}?"
+    for country in ("France", "Germany", "Italy", "Spain", "Poland", "Greece", "Japan", "Egypt")
 ]
 
 Stored = list[dict[str, Any]]

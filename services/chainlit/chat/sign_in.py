@@ -27,7 +27,7 @@ from chat.store.layer import Layer, asking
 SEAL = "seal"
 ASKED_BY_CHAINLIT = ("connect", "disconnect")
 OUT = "You are no longer signed in here. Load the page anew."
-WAITING = 10  # sign-ins at a time; each takes a quarter of a second
+WAITING = 40  # sign-ins at a time; each takes a quarter of a second
 
 log = logging.getLogger("chat.sign_in")
 
