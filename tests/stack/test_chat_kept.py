@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from docker.models.containers import Container
 
+from fakes.chat_container import is_back, is_healthy, kill_the_app
 from fakes.chat_people import Person, another_user, finish
 from fakes.waiting import wait_until
 from stack.settings import ROOT, Settings
@@ -185,18 +186,6 @@ def test_the_probe_leaves_nothing(settings: Settings, container: Find) -> None:
 # --- the container ends ---
 
 
-def kill_the_app(container: Container) -> None:
-    """End it as the kernel would; the engine starts it again."""
-    processes = container.top()["Processes"]
-    (app,) = [int(each[1]) for each in processes if "app.py" in each[-1] and "docker-init" not in each[-1]]
-    os.kill(app, 9)
-
-
-def is_healthy(container: Container) -> bool:
-    container.reload()
-    return str(container.attrs["State"].get("Health", {}).get("Status")) == "healthy"
-
-
 def test_a_restart_changes_nothing(anna: Person, container: Find) -> None:
     chat_id = asked(anna)
     before = anna.messages(chat_id)
@@ -214,7 +203,7 @@ def test_killed_in_an_answer_it_loses_that_answer_at_most(anna: Person, containe
     chainlit = container("chainlit")
     started = chainlit.attrs["State"]["StartedAt"]
     finish(killed_in_an_answer(anna, chainlit))
-    wait_until(lambda: is_healthy(chainlit) and chainlit.attrs["State"]["StartedAt"] != started, START_SECONDS)
+    wait_until(lambda: is_back(chainlit, started), START_SECONDS)
     assert anna.messages(chat_id) == before
     (other,) = [each["id"] for each in anna.chats() if each["id"] != chat_id]
     assert said(anna.messages(other)) == [("user_message", LONG)]
