@@ -1,4 +1,4 @@
-"""What goes wrong on an answer's way: asked again unseen as long as nothing was shown, and kept and marked after that."""
+"""What goes wrong on an answer's way: asked again unseen until something was shown, and kept and marked after that."""
 
 from __future__ import annotations
 
