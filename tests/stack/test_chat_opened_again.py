@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from chat import personas
 from chat.context import IMPOSSIBLE
@@ -103,9 +106,15 @@ async def test_a_page_that_was_away_is_told_nothing_twice(way: WholeWay, guest: 
     assert await said(guest, chat_id) == ["What is one?", "What is three?"]
 
 
-async def test_a_page_that_was_away_in_an_answer_is_told_that_it_goes_on(way: WholeWay, guest: Person) -> None:
-    way.foundry.answer_to = lambda _: ["word "] * 40
-    way.foundry.seconds_a_chunk = 0.1
+@pytest.fixture
+def slowly(way: WholeWay) -> Iterator[None]:
+    """The model takes its time."""
+    way.foundry.answer_to, way.foundry.seconds_a_chunk = lambda _: ["word "] * 40, 0.1
+    yield
+    way.foundry.answer_to, way.foundry.seconds_a_chunk = None, 0.0
+
+
+async def test_a_page_that_was_away_in_an_answer_is_told_that_it_goes_on(guest: Person, slowly: None) -> None:
     async with guest.opens_the_page() as page:
         await page.begin("What is one?")
         await page.first_text()
