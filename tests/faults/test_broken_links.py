@@ -40,7 +40,7 @@ AT_ONCE_SECONDS = 12.0  # a connection to nobody is given up after 15 s by the c
             "network.gateway",
             "route-blocked",
             id="way to the gateway dropped",
-            marks=as_root,
+            marks=[as_root, pytest.mark.full],
         ),
         pytest.param(
             lambda it: it.firewall_in(
@@ -58,7 +58,7 @@ AT_ONCE_SECONDS = 12.0  # a connection to nobody is given up after 15 s by the c
             "foundry.from-gateway",
             "route-blocked",
             id="way to the host dropped",
-            marks=as_root,
+            marks=[as_root, pytest.mark.full],
         ),
         pytest.param(
             lambda it: it.firewall_on_host(
@@ -73,7 +73,9 @@ AT_ONCE_SECONDS = 12.0  # a connection to nobody is given up after 15 s by the c
         ),
         pytest.param(lambda it: it.stopped("monitor"), "container.monitor", "container-stopped", id="monitor stopped"),
         pytest.param(lambda it: it.relay_stopped(), "foundry.relay", "relay-down", id="relay stopped"),
-        pytest.param(lambda it: it.relay_frozen(), "foundry.relay", "relay-down", id="relay frozen"),
+        pytest.param(
+            lambda it: it.relay_frozen(), "foundry.relay", "relay-down", id="relay frozen", marks=pytest.mark.full
+        ),
         pytest.param(
             lambda it: it.relay_on_loopback_only(), "foundry.from-gateway", "relay-down", id="relay on loopback only"
         ),
@@ -173,7 +175,7 @@ async def test_an_answer_without_a_word(probed: Probed, links: Links) -> None:
     ("verb", "service", "cause"),
     [
         ("stop", "gateway", "container-stopped"),
-        ("pause", "gateway", "container-paused"),
+        pytest.param("pause", "gateway", "container-paused", marks=pytest.mark.full),
         pytest.param("stop", "webgpu-static", "container-stopped", marks=pytest.mark.full),
         pytest.param("stop", "chainlit", "container-stopped", marks=pytest.mark.full),
         pytest.param("pause", "open-webui", "container-paused", marks=pytest.mark.full),

@@ -14,7 +14,7 @@ from stack.settings import Settings
     ("break_it", "cause"),
     [
         ("relay_stopped", "relay-down"),
-        ("relay_on_loopback_only", "relay-down"),
+        pytest.param("relay_on_loopback_only", "relay-down", marks=pytest.mark.full),
         pytest.param("foundry_frozen", "foundry-hangs", marks=pytest.mark.full),
     ],
 )
