@@ -46,6 +46,23 @@ class Person:
         """What can be chosen."""
         return [str(model["id"]) for model in self.call("GET", "/api/models")["data"]]
 
+    def upload(self, name: str, data: bytes) -> Any:
+        """Attach a file, and wait until it is read: what Open WebUI then knows of it."""
+
+        async def send() -> str:
+            async with self._http() as http:
+                user = await self._signed_in(http)
+                sent = await http.post(
+                    "/api/v1/files/",
+                    params={"process": True, "process_in_background": False},
+                    files={"file": (name, data)},
+                    headers={"Authorization": f"Bearer {user.token}"},
+                )
+                assert sent.is_success, f"{sent.status_code} {sent.text[:300]}"
+                return str(sent.json()["id"])
+
+        return self.call("GET", f"/api/v1/files/{_finish(send())}")
+
     def ask(self, question: str, *, keep: bool = False) -> Conversation:
         """Ask in a new chat, over the page's own socket."""
 
