@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 import webbrowser
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import accounts, containers, development, foundry, host_checks, relay_token, rotation
+from stack.parts import (
+    accounts,
+    containers,
+    development,
+    foundry,
+    host_checks,
+    relay_token,
+    rotation,
+    versions,
+    way_back,
+)
 from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
@@ -21,6 +32,7 @@ from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
 from stack.settings import Settings, default_values, load
 from stack.tools.docker_engine import client
+from stack.tools.errors import StackError
 
 DEVELOPMENT = """\
 Development mode. Save a file in services/chainlit, and the chat loads again by itself (one that stays silent has an
@@ -33,8 +45,28 @@ def main() -> int:
     return guarded(_run)
 
 
-def bring_up(
-    settings: Settings, stages: Stages, *, assume_yes: bool, overlay: str | None = None, rebuild: str | None = None
+@dataclass(frozen=True)
+class Ground:
+    """What a stack is brought up on.
+
+    Args:
+        settings: with what was found out for the builds of images.
+        doors: where the relay will listen.
+    """
+
+    settings: Settings
+    engine: DockerClient
+    doors: Sequence[str]
+
+
+def bring_up(  # noqa: PLR0913
+    settings: Settings,
+    stages: Stages,
+    *,
+    assume_yes: bool,
+    overlay: str | None = None,
+    rebuild: str | None = None,
+    may_upgrade: bool = False,
 ) -> probes.Report:
     """Make everything run and prove it with a generated token through every front end.
 
@@ -42,6 +74,7 @@ def bring_up(
         assume_yes: answer the questions about installing things with yes.
         overlay: a compose file on top of compose.yaml.
         rebuild: a service whose image is built without anything that the builder has kept.
+        may_upgrade: build the images also where that brings another version to data that is there.
 
     Returns:
         The probe's report on the running stack.
@@ -50,32 +83,68 @@ def bring_up(
         StackError: whatever a stage can't do, with what is wrong and the next step.
     """
     with alone(settings):
-        with stages.stage("Docker Engine") as progress:
-            ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
-        engine = client()
-        with stages.stage("Room and free ports"):
-            users_own = foundry.find(settings)
-            doors = _relay_addresses(settings, engine, users_own)
-            _check_host(settings, engine, doors)
-        if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
-            with stages.stage("System library for Foundry Local") as progress:
-                foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
-        with stages.stage("Base images") as progress:
-            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-            settings = _with_build_inputs(settings, bases)
+        way_back.refuse_in_the_middle(settings)
+        ground = prepare(settings, stages, assume_yes=assume_yes)
         with stages.stage("Images") as progress:
-            containers.build(settings, progress, anew=rebuild)
-        with stages.stage("Secrets"):
-            token_file = relay_token.fetch(settings, engine)
-            rotation.take_up(settings, engine)
-        with stages.stage("Foundry Local and its model") as progress:
-            foundry.ensure(settings, progress, stages.say)
-        with stages.stage("Relay"):
-            relay.start(settings, doors, token_file)
-        with stages.stage("Containers") as progress:
-            containers.start(settings, progress, overlay=overlay)
-        with stages.stage("A real answer through every front end"):
-            return probes.run(settings)
+            waiting = [] if may_upgrade else versions.changes_for_data(ground.settings, ground.engine)
+            if waiting and rebuild:
+                raise _needs_an_upgrade(waiting)
+            missing = containers.missing_images(ground.settings, ground.engine)
+            if not waiting or missing:
+                containers.build(ground.settings, progress, anew=rebuild, only=missing if waiting else ())
+        if waiting:
+            stages.say(f"This clone has {_told(waiting)}: `python3 scripts/upgrade.py` brings that. What is here starts.")
+        start_host(ground, stages)
+        return start_pages(ground, stages, overlay=overlay)
+
+
+def prepare(settings: Settings, stages: Stages, *, assume_yes: bool) -> Ground:
+    """All that is needed before images can be built."""
+    with stages.stage("Docker Engine") as progress:
+        ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
+    engine = client()
+    with stages.stage("Room and free ports"):
+        users_own = foundry.find(settings)
+        doors = _relay_addresses(settings, engine, users_own)
+        _check_host(settings, engine, doors)
+    if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
+        with stages.stage("System library for Foundry Local") as progress:
+            foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
+    with stages.stage("Base images") as progress:
+        bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+    return Ground(_with_build_inputs(settings, bases), engine, doors)
+
+
+def start_host(ground: Ground, stages: Stages) -> None:
+    """Secrets, and what runs on the host: Foundry Local with its model, and the relay."""
+    with stages.stage("Secrets"):
+        token_file = relay_token.fetch(ground.settings, ground.engine)
+        rotation.take_up(ground.settings, ground.engine)
+    with stages.stage("Foundry Local and its model") as progress:
+        foundry.ensure(ground.settings, progress, stages.say)
+    with stages.stage("Relay"):
+        relay.start(ground.settings, ground.doors, token_file)
+
+
+def start_pages(ground: Ground, stages: Stages, *, overlay: str | None = None) -> probes.Report:
+    """The containers, and a probe of all."""
+    with stages.stage("Containers") as progress:
+        containers.start(ground.settings, progress, overlay=overlay)
+    with stages.stage("A real answer through every front end"):
+        return probes.run(ground.settings)
+
+
+def _told(waiting: Sequence[versions.Change]) -> str:
+    return ", ".join(f"{each.pin.name} {each.pin.version} ({each.before or 'none'} now)" for each in waiting)
+
+
+def _needs_an_upgrade(waiting: Sequence[versions.Change]) -> StackError:
+    return StackError(
+        f"A new image would bring {_told(waiting)} to the data that are here.",
+        fix="python3 scripts/upgrade.py   does that with a backup, and goes back by itself where it does not work.",
+        cause="upgrade-needed",
+        exit_code=2,
+    )
 
 
 def _run() -> int:
