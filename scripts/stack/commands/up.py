@@ -93,7 +93,9 @@ def bring_up(  # noqa: PLR0913
             if not waiting or missing:
                 containers.build(ground.settings, progress, anew=rebuild, only=missing if waiting else ())
         if waiting:
-            stages.say(f"This clone has {_told(waiting)}: `python3 scripts/upgrade.py` brings that. What is here starts.")
+            stages.say(
+                f"This clone has {_told(waiting)}: `python3 scripts/upgrade.py` brings that. What is here starts."
+            )
         start_host(ground, stages)
         return start_pages(ground, stages, overlay=overlay)
 

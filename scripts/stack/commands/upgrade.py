@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import stamina
 from docker import DockerClient
@@ -19,17 +20,15 @@ from stack.parts.state import write_text
 from stack.parts.way_back import WayBack
 from stack.reports.console import make_console, print_table
 from stack.reports.errors import guarded
-from stack.reports.errors import show as show_error
 from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
 from stack.settings import Settings, load
-from stack.tools import interrupts
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
 from stack.tools.progress import silent
 
 GREEN_SECONDS = 120.0  # that new versions have, once their containers are healthy
-BROKEN = 1
+WELL = (0, 3)  # 3: it answers, but not as it should
 WOULD_CHANGE = 3
 LOG = "upgrade-failed.log"
 
@@ -107,12 +106,12 @@ def _upgrade(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.
     backup = _back_up(ground, stages)
     with _going_back(ground, stages):
         with stages.stage("Exchanging the images"):
-            way_back.cross(settings, engine, backup.backup)
+            way_back.cross(settings, engine, backup)
         report = _green(ground, stages)
     way_back.forget(settings, engine)
     for each in found:
         stages.say(f"{each.pin.part}: {each.pin.name} {each.before or '(none)'} is now {each.pin.version}.")
-    stages.say(f"The data from before are in {backup.backup}.")
+    stages.say(f"The data from before are in {backup}.")
     return report
 
 
@@ -126,18 +125,22 @@ def _refuse_without_data(settings: Settings, engine: DockerClient) -> None:
         )
 
 
-def _back_up(ground: Ground, stages: Stages) -> WayBack:
+def _back_up(ground: Ground, stages: Stages) -> Path:
     """With nobody at the pages, so that nothing is said after it that going back would lose."""
     settings, engine = ground.settings, ground.engine
     try:
         with stages.stage("Stopping the containers"):
             containers.stop(settings)
         with stages.stage("Backup") as progress:
-            return WayBack(keeping.make(settings, engine, settings.backups, progress), {})
+            return keeping.make(settings, engine, _shelf(settings), progress)
     except BaseException:
         with stages.stage("Starting them again, as they were"):
             containers.start(settings, silent)
         raise
+
+
+def _shelf(settings: Settings) -> Path:
+    return settings.state / "backups"
 
 
 @contextmanager
@@ -160,7 +163,7 @@ def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
         back = "is back on what it was before, with all its data"
         raise StackError(
             f"The upgrade failed: {_reason(failed)}. The stack {back}"
-            + (", and answers." if report.exit_code != BROKEN else ", and was not well even so."),
+            + (", and answers." if report.exit_code in WELL else ", and was not well even so."),
             fix=f"{log} has the last words of the new containers. Nothing needs to be done for the old ones; "
             "`python3 scripts/upgrade.py` tries again.",
             cause="upgrade-failed",
@@ -188,13 +191,13 @@ def _green(ground: Ground, stages: Stages) -> probes.Report:
         NotGreen: with what is broken, as the probe says it.
     """
     report = start_pages(ground, stages)
-    if report.exit_code == BROKEN:
+    if report.exit_code not in WELL:
         with stages.stage("Waiting for it") as progress:
             for attempt in stamina.retry_context(NotGreen, timeout=GREEN_SECONDS, attempts=None, wait_max=5.0):
                 with attempt:
                     report = probes.run(ground.settings)
                     progress(_broken(report))
-                    if report.exit_code == BROKEN:
+                    if report.exit_code not in WELL:
                         raise NotGreen(_broken(report))
     return report
 

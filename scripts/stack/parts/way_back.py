@@ -90,15 +90,14 @@ def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
 
 
 def take(settings: Settings, client: DockerClient, way: WayBack, progress: Progress) -> None:
-    """Go back: the old images under their names, the data as it was. The containers are stopped, and stay so.
+    """Go back: the old images under their names, the data as it was. The containers are gone then; `start` makes them.
 
     Can be done again when it was interrupted.
 
     Raises:
         StackError: ``way-back-lost``, an image from before is gone; or what `keeping.restore` raises.
     """
-    progress("stopping the containers")
-    containers.stop(settings)
+    containers.remove(settings, progress, volumes=False)  # so that nothing is of the new images any more
     for service, image in way.images.items():
         try:
             _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
