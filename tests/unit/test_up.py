@@ -75,9 +75,13 @@ def test_who_may_upgrade_builds_everything(settings: Settings, done: Up) -> None
     assert done.built == [()]
 
 
-def test_an_image_of_a_new_version_is_not_built_anew_by_the_way(settings: Settings, done: Up) -> None:
+@pytest.mark.parametrize(("rebuild", "missing"), [("open-webui", []), (None, ["open-webui"])])
+def test_an_image_of_a_new_version_is_not_built_by_the_way(
+    settings: Settings, done: Up, rebuild: str | None, missing: list[str]
+) -> None:
+    done.missing = missing
     with pytest.raises(StackError) as refused:
-        up.bring_up(settings, Stages(), assume_yes=True, rebuild="open-webui")
+        up.bring_up(settings, Stages(), assume_yes=True, rebuild=rebuild)
     assert refused.value.cause == "upgrade-needed"
     assert done.built == []
 

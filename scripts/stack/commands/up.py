@@ -87,9 +87,9 @@ def bring_up(  # noqa: PLR0913
         ground = prepare(settings, stages, assume_yes=assume_yes)
         with stages.stage("Images") as progress:
             waiting = [] if may_upgrade else versions.changes_for_data(ground.settings, ground.engine)
-            if waiting and rebuild:
-                raise _needs_an_upgrade(waiting)
             missing = containers.missing_images(ground.settings, ground.engine)
+            if waiting and (rebuild or {each.pin.part for each in waiting} & set(missing)):
+                raise _needs_an_upgrade(waiting)
             if not waiting or missing:
                 containers.build(ground.settings, progress, anew=rebuild, only=missing if waiting else ())
         if waiting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,10 +52,13 @@ def _run() -> int:
         "and go back by itself, data included, where users would get no answer.",
     )
     parser.add_argument("--check", action="store_true", help="only say what would change (exit code 3: something)")
+    parser.add_argument("--list", action="store_true", help="list every version that is pinned, and in which file")
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args()
     settings = load()
+    if arguments.list:
+        return _list(settings)
     if arguments.check:
         return _check(settings)
     stages = Stages()
@@ -66,6 +69,14 @@ def _run() -> int:
     return report.exit_code
 
 
+def _list(settings: Settings) -> int:
+    _print(
+        ("part", "package", "version", "pinned in"),
+        [(*_whose(pin), pin.version, pin.file) for pin in versions.pinned(settings)],
+    )
+    return 0
+
+
 def _check(settings: Settings) -> int:
     engine = client()
     _refuse_without_data(settings, engine)
@@ -73,19 +84,24 @@ def _check(settings: Settings) -> int:
     if not found:
         print("Nothing to upgrade: what is here has the versions of this clone.")
         return 0
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("part", "package", "now", "then", "pinned in"):
-        table.add_column(heading)
-    for each in found:
-        table.add_row(*(Text(cell) for cell in _row(each)))
-    print_table(make_console(), table)
+    rows = [(*_whose(each.pin), each.before or "", each.pin.version, each.pin.file) for each in found]
+    _print(("part", "package", "now", "then", "pinned in"), rows)
     print(f"{versions.along(settings, engine)} other Python packages come with them.")
     print("`python3 scripts/upgrade.py` brings them. Debian's own packages come as its archive has them that day.")
     return WOULD_CHANGE
 
 
-def _row(change: versions.Change) -> tuple[str, str, str, str, str]:
-    return change.pin.part, change.pin.name, change.before or "", change.pin.version, change.pin.file
+def _whose(pin: versions.Pin) -> tuple[str, str]:
+    return pin.part, pin.name
+
+
+def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    print_table(make_console(), table)
 
 
 def _upgrade(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.Report:
