@@ -10,7 +10,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import accounts, containers, development, foundry, host_checks, relay_token, rotation
+from stack.parts import accounts, containers, development, foundry, host_checks, keeping, relay_token, rotation
 from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
@@ -60,12 +60,10 @@ def bring_up(
         if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
             with stages.stage("System library for Foundry Local") as progress:
                 foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
-        with stages.stage("Base images") as progress:
-            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-            settings = _with_build_inputs(settings, bases)
-        with stages.stage("Images") as progress:
-            containers.build(settings, progress, anew=rebuild)
+        settings = make_images(settings, stages, assume_yes=assume_yes, rebuild=rebuild)
         with stages.stage("Secrets"):
+            if keeping.finish(settings, engine):
+                stages.say("A restore that was interrupted is ended.")
             token_file = relay_token.fetch(settings, engine)
             rotation.take_up(settings, engine)
         with stages.stage("Foundry Local and its model") as progress:
@@ -76,6 +74,20 @@ def bring_up(
             containers.start(settings, progress, overlay=overlay)
         with stages.stage("A real answer through every front end"):
             return probes.run(settings)
+
+
+def make_images(settings: Settings, stages: Stages, *, assume_yes: bool, rebuild: str | None = None) -> Settings:
+    """Make the images that are not up to date; the settings with what was found out for that.
+
+    Raises:
+        StackError: whatever a stage can't do.
+    """
+    with stages.stage("Base images") as progress:
+        bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+        settings = _with_build_inputs(settings, bases)
+    with stages.stage("Images") as progress:
+        containers.build(settings, progress, anew=rebuild)
+    return settings
 
 
 def _run() -> int:

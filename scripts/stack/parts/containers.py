@@ -161,6 +161,17 @@ def _not_all_up(done: Finished) -> StackError:
     )
 
 
+def stop(settings: Settings) -> None:
+    """Stop all of the project's containers; `start` starts them again.
+
+    Raises:
+        StackError: ``containers-stay`` with the end of Compose's output.
+    """
+    done = compose(["stop"], project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    if done.code != 0:
+        raise _not_all_gone(done)
+
+
 def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     """Stop and remove the project's containers and networks, and its data volumes when ``volumes`` is true.
 
@@ -174,11 +185,15 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     arguments = ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code != 0:
-        raise StackError(
-            f"Not everything could be removed:\n{_tail(done)}",
-            fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
-            cause="containers-stay",
-        )
+        raise _not_all_gone(done)
+
+
+def _not_all_gone(done: Finished) -> StackError:
+    return StackError(
+        f"Not everything could be stopped or removed:\n{_tail(done)}",
+        fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
+        cause="containers-stay",
+    )
 
 
 def image_of(settings: Settings, service: str) -> str:
