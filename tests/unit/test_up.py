@@ -28,7 +28,7 @@ class Up:
         self.waiting = [CHANGE]
         self.missing: list[str] = []
 
-    def build(self, settings: Settings, progress: Any, anew: str | None = None, only: Sequence[str] = ()) -> None:
+    def make(self, settings: Settings, stages: Any, *, assume_yes: bool, rebuild: Any, only: Sequence[str]) -> None:
         self.built.append(only)
 
 
@@ -46,7 +46,7 @@ def done(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Up:
     monkeypatch.setattr(up, "start_pages", lambda ground, stages, *, overlay: Report([]))
     monkeypatch.setattr(versions, "changes_for_data", lambda settings, client: done.waiting)
     monkeypatch.setattr(containers, "missing_images", lambda settings, client: done.missing)
-    monkeypatch.setattr(containers, "build", done.build)
+    monkeypatch.setattr(up, "make_images", done.make)
     return done
 
 

@@ -42,7 +42,7 @@ class Stack:
     def runs(self) -> set[str]:
         return set(self.engine.made_of.values())
 
-    def build(self, settings: Settings, progress: Any, **_: Any) -> None:
+    def build(self, settings: Settings, stages: Stages, *, assume_yes: bool) -> None:
         self.do("build")
         assert settings.image_tag != self.settings.image_tag, "what runs must keep its names"
         self.engine.names |= {image_of(settings, service): self.new for service in BUILT}
@@ -50,7 +50,7 @@ class Stack:
     def stop(self, settings: Settings) -> None:
         self.do("stop")
 
-    def make(self, settings: Settings, client: DockerClient, folder: Path, progress: Any) -> Path:
+    def back_up(self, settings: Settings, stages: Stages, folder: Path) -> Path:
         self.do("backup")
         assert self.data == "old"
         return folder / "backup"
@@ -102,9 +102,10 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     monkeypatch.setattr(containers, "has_volume", lambda settings, client, volume: True)
     monkeypatch.setattr(containers, "last_words", lambda settings: "its last words")
     monkeypatch.setattr(versions, "changes", lambda settings, client: [])
-    monkeypatch.setattr(keeping, "make", stack.make)
+    monkeypatch.setattr(upgrade, "make_images", stack.build)
+    monkeypatch.setattr(upgrade, "back_up", stack.back_up)
     monkeypatch.setattr(keeping, "restore", stack.restore)
-    for name in ("build", "stop", "start", "remove"):
+    for name in ("stop", "start", "remove"):
         monkeypatch.setattr(containers, name, getattr(stack, name))
     return stack
 
@@ -174,7 +175,7 @@ def test_an_interrupt_leads_back_too(stack: Stack) -> None:
 
 
 def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack) -> None:
-    stack.build(way_back.new(stack.settings), None)
+    stack.build(way_back.new(stack.settings), Stages(), assume_yes=True)
     way_back.cross(stack.settings, cast(DockerClient, stack.engine), Path("/a/backup"))
     stack.engine.start()
     stack.data = "half"

@@ -17,6 +17,7 @@ from stack.parts import (
     development,
     foundry,
     host_checks,
+    keeping,
     relay_token,
     rotation,
     versions,
@@ -47,12 +48,7 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Ground:
-    """What a stack is brought up on.
-
-    Args:
-        settings: with what was found out for the builds of images.
-        doors: where the relay will listen.
-    """
+    """What a stack is brought up on; ``doors`` is where the relay will listen."""
 
     settings: Settings
     engine: DockerClient
@@ -85,13 +81,13 @@ def bring_up(  # noqa: PLR0913
     with alone(settings):
         way_back.refuse_in_the_middle(settings)
         ground = prepare(settings, stages, assume_yes=assume_yes)
-        with stages.stage("Images") as progress:
-            waiting = [] if may_upgrade else versions.changes_for_data(ground.settings, ground.engine)
-            missing = containers.missing_images(ground.settings, ground.engine)
-            if waiting and (rebuild or {each.pin.part for each in waiting} & set(missing)):
-                raise _needs_an_upgrade(waiting)
-            if not waiting or missing:
-                containers.build(ground.settings, progress, anew=rebuild, only=missing if waiting else ())
+        waiting = [] if may_upgrade else versions.changes_for_data(settings, ground.engine)
+        missing = containers.missing_images(settings, ground.engine)
+        if waiting and (rebuild or {each.pin.part for each in waiting} & set(missing)):
+            raise _needs_an_upgrade(waiting)
+        if not waiting or missing:
+            only = missing if waiting else ()
+            make_images(settings, stages, assume_yes=assume_yes, rebuild=rebuild, only=only)
         if waiting:
             stages.say(
                 f"This clone has {_told(waiting)}: `python3 scripts/upgrade.py` brings that. What is here starts."
@@ -101,7 +97,7 @@ def bring_up(  # noqa: PLR0913
 
 
 def prepare(settings: Settings, stages: Stages, *, assume_yes: bool) -> Ground:
-    """All that is needed before images can be built."""
+    """An engine, and a machine with room and free ports."""
     with stages.stage("Docker Engine") as progress:
         ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
     engine = client()
@@ -112,14 +108,38 @@ def prepare(settings: Settings, stages: Stages, *, assume_yes: bool) -> Ground:
     if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
         with stages.stage("System library for Foundry Local") as progress:
             foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
+    return Ground(settings, engine, doors)
+
+
+def make_images(
+    settings: Settings,
+    stages: Stages,
+    *,
+    assume_yes: bool,
+    rebuild: str | None = None,
+    only: Sequence[str] = (),
+) -> None:
+    """Make the images that are not up to date.
+
+    Args:
+        rebuild: a service whose image is built without anything that the builder has kept.
+        only: of these services; none named: of all.
+
+    Raises:
+        StackError: whatever a stage can't do.
+    """
     with stages.stage("Base images") as progress:
         bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-    return Ground(_with_build_inputs(settings, bases), engine, doors)
+        settings = _with_build_inputs(settings, bases)
+    with stages.stage("Images") as progress:
+        containers.build(settings, progress, anew=rebuild, only=only)
 
 
 def start_host(ground: Ground, stages: Stages) -> None:
     """Secrets, and what runs on the host: Foundry Local with its model, and the relay."""
     with stages.stage("Secrets"):
+        if keeping.finish(ground.settings, ground.engine):
+            stages.say("A restore that was interrupted is ended.")
         token_file = relay_token.fetch(ground.settings, ground.engine)
         rotation.take_up(ground.settings, ground.engine)
     with stages.stage("Foundry Local and its model") as progress:

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from stack import probes
-from stack.commands.up import Ground, prepare, start_host, start_pages
-from stack.parts import containers, keeping, versions, way_back
+from stack.commands.backup import back_up
+from stack.commands.up import Ground, make_images, prepare, start_host, start_pages
+from stack.parts import containers, versions, way_back
 from stack.parts.single_run import alone
 from stack.parts.state import write_text
 from stack.parts.way_back import WayBack
@@ -106,14 +107,13 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def _upgrade(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.Report:
     ground = prepare(settings, stages, assume_yes=assume_yes)
-    settings, engine = ground.settings, ground.engine
+    engine = ground.engine
     if way := way_back.pending(settings):
         stages.say("The last upgrade was interrupted in the middle.")
         _go_back(ground, stages, way)
     _refuse_without_data(settings, engine)
     found = versions.changes(settings, engine)
-    with stages.stage("New images") as progress:
-        containers.build(way_back.new(settings), progress)
+    make_images(way_back.new(settings), stages, assume_yes=assume_yes)
     start_host(ground, stages)
     if not way_back.differ(settings, engine):
         way_back.forget(settings, engine)
@@ -143,20 +143,15 @@ def _refuse_without_data(settings: Settings, engine: DockerClient) -> None:
 
 def _back_up(ground: Ground, stages: Stages) -> Path:
     """With nobody at the pages, so that nothing is said after it that going back would lose."""
-    settings, engine = ground.settings, ground.engine
+    settings = ground.settings
     try:
         with stages.stage("Stopping the containers"):
             containers.stop(settings)
-        with stages.stage("Backup") as progress:
-            return keeping.make(settings, engine, _shelf(settings), progress)
+        return back_up(settings, stages, settings.backups)
     except BaseException:
         with stages.stage("Starting them again, as they were"):
             containers.start(settings, silent)
         raise
-
-
-def _shelf(settings: Settings) -> Path:
-    return settings.state / "backups"
 
 
 @contextmanager

@@ -111,15 +111,6 @@ def restart(settings: Settings, services: Sequence[str]) -> None:
     _compose_or_fail(settings, ["restart", *services])
 
 
-def stop(settings: Settings) -> None:
-    """Stop all containers; `start` starts them again.
-
-    Raises:
-        StackError: ``containers-failed`` with the end of Compose's output.
-    """
-    _compose_or_fail(settings, ["stop"])
-
-
 def wait(settings: Settings, services: Sequence[str]) -> None:
     """Wait until these services' containers are healthy.
 
@@ -177,6 +168,17 @@ def last_words(settings: Settings, lines: int = 200) -> str:
     return compose(arguments, project=ROOT, env=settings.as_environment).out
 
 
+def stop(settings: Settings) -> None:
+    """Stop all of the project's containers; `start` starts them again.
+
+    Raises:
+        StackError: ``containers-stay`` with the end of Compose's output.
+    """
+    done = compose(["stop"], project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    if done.code != 0:
+        raise _not_all_gone(done)
+
+
 def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     """Stop and remove the project's containers and networks, and its data volumes when ``volumes`` is true.
 
@@ -190,11 +192,15 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     arguments = ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code != 0:
-        raise StackError(
-            f"Not everything could be removed:\n{_tail(done)}",
-            fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
-            cause="containers-stay",
-        )
+        raise _not_all_gone(done)
+
+
+def _not_all_gone(done: Finished) -> StackError:
+    return StackError(
+        f"Not everything could be stopped or removed:\n{_tail(done)}",
+        fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
+        cause="containers-stay",
+    )
 
 
 def image_of(settings: Settings, service: str) -> str:
