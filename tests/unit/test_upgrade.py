@@ -136,7 +136,7 @@ def test_new_versions_that_do_not_answer_are_taken_back_with_the_data(stack: Sta
     with pytest.raises(StackError, match=r"upgrade failed: answer: x\. The stack is back .* and answers\.") as failed:
         stack.upgrade()
     assert (failed.value.cause, failed.value.exit_code) == ("upgrade-failed", 1)
-    assert stack.done[-4:] == ["start new", "remove", "restore", "start old"]
+    assert stack.done[-5:] == ["start new", "remove", "restore", "host", "start old"]
     assert (stack.settings.state / upgrade.LOG).read_text() == "its last words"
     is_as_before(stack)
 
@@ -181,7 +181,7 @@ def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack
     stack.data = "half"
     stack.done.clear()
     assert stack.upgrade().exit_code == 0
-    assert stack.done == ["remove", "restore", "start old", "build", "host", "stop", "backup", "start new"]
+    assert stack.done == ["remove", "restore", "host", "start old", "build", "host", "stop", "backup", "start new"]
 
 
 def test_without_data_there_is_nothing_to_upgrade(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

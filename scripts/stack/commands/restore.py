@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from stack.commands.backup import back_up
 from stack.commands.up import bring_up, make_images
-from stack.parts import containers, keeping, relay_token
+from stack.parts import containers, keeping, relay_token, way_back
 from stack.parts.engine import ensure_engine
 from stack.parts.keeping import Checked
 from stack.parts.single_run import alone
@@ -65,6 +65,7 @@ def _run() -> int:
 
 def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argparse.Namespace) -> bool:
     """Do it; whether the stack ran before."""
+    way_back.refuse_in_the_middle(settings)
     with stages.stage("Docker Engine") as progress:
         ensure_engine(assume_yes=arguments.yes, progress=progress, say=stages.say)
     engine = client()

@@ -190,6 +190,7 @@ def _reason(failed: BaseException) -> str:
 def _go_back(ground: Ground, stages: Stages, way: WayBack) -> probes.Report:
     with stages.stage("Going back: the images and the data from before") as progress:
         way_back.take(ground.settings, ground.engine, way, progress)
+    start_host(ground, stages)  # after a reboot in the middle it is down
     report = start_pages(ground, stages)
     way_back.forget(ground.settings, ground.engine)
     return report

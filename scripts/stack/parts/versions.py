@@ -28,6 +28,7 @@ REQUIREMENTS = {
     "chainlit": "services/chainlit/requirements.in",
     "open-webui": "services/open-webui/requirements.in",
     "monitor": "services/monitor/requirements.in",
+    "webgpu-static": "services/webgpu-static/node.in",
 }
 NODE = {"webgpu-static": "services/webgpu-static/package.json", "chainlit": "services/chainlit/package.json"}
 TABLES = "the chats' tables"
@@ -38,7 +39,7 @@ PYTHONS = {
     "open-webui": "python3",
     "monitor": "/opt/venv/bin/python",
 }  # in their images
-KNOWN = "versions.json"
+KNOWN, MOST_KNOWN = "versions.json", 12
 
 _INSIDE = f"""
 import importlib.metadata, json, pathlib
@@ -168,7 +169,7 @@ def _inside(settings: Settings, client: DockerClient, part: str, image: str) -> 
     if image not in known:
         found = _ask(client, part, image)
         if found:
-            write_json(file, {**known, image: found})
+            write_json(file, dict([*known.items(), (image, found)][-MOST_KNOWN:]))
         return found
     return {str(name): str(version) for name, version in known[image].items()}
 
