@@ -44,7 +44,8 @@ def reading_documents(otherwise: Any, document: Any) -> Any:
         try:
             read = await reader.read(Path(file_path), filename, ALL_OF_IT)
         except Unreadable as unreadable:
-            raise ValueError(f"{filename} can't be read: {unreadable.why}. {unreadable.fix}") from unreadable
+            # Without its name: this gets into the log, too.
+            raise ValueError(f"The file can't be read: {unreadable.why}. {unreadable.fix}") from None
         return [document(page_content=read.text, metadata={"source": file_path})]
 
     return aload
