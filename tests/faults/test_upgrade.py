@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 
 from fakes import keepsakes
 from fakes.open_webui import administrator
+from fakes.waiting import wait_until
 from faults.other_clones import broken, older
 from faults.own_clone import Clone, open_folder
-from faults.own_stack import GREEN, Ended, OwnStack, own_stack
+from faults.own_stack import GREEN, Ended, OwnStack, Run, own_stack
 from stack.parts import containers, versions, way_back
 from stack.settings import ROOT, Settings, load
 from stack.tools.docker_engine import client
@@ -36,9 +38,12 @@ class Rehearsal:
     document: str
     kept: dict[str, Any]
 
-    def run(self, clone: Path, python: str, script: str, *arguments: str) -> Ended:
+    def start(self, clone: Path, python: str, script: str, *arguments: str) -> Run:
         self.stack.clone, self.stack.python = clone, python
-        return self.stack.start(script, *arguments).end(BUILD_SECONDS)
+        return self.stack.start(script, *arguments)
+
+    def run(self, clone: Path, python: str, script: str, *arguments: str) -> Ended:
+        return self.start(clone, python, script, *arguments).end(BUILD_SECONDS)
 
     def runs(self) -> dict[str, str]:
         """The versions in the containers."""
@@ -113,9 +118,22 @@ def test_a_migration_that_breaks_ends_where_it_began(rehearsal: Rehearsal) -> No
     rehearsal.stack.nothing_half_done()
 
 
+def test_one_that_is_killed_in_the_middle_is_gone_back_from(rehearsal: Rehearsal) -> None:
+    running = rehearsal.start(ROOT, rehearsal.older.python, "upgrade", "--yes")
+    running.until("Exchanging the images: done")
+    running.tell(signal.SIGKILL, group=True)
+    assert running.end().code == -signal.SIGKILL
+    daemons = set(rehearsal.stack.daemons().values())
+    wait_until(lambda: set(rehearsal.stack.processes()) <= daemons, seconds=200)  # what it had started ends by itself
+    refused = rehearsal.run(ROOT, rehearsal.older.python, "up", "--yes")
+    assert (refused.code, "An upgrade was interrupted" in refused.err) == (2, True), refused.all
+
+
 def test_todays_versions_run_with_all_that_was_there(rehearsal: Rehearsal) -> None:
+    """After the one that was killed: it goes back first."""
     ended = rehearsal.run(ROOT, rehearsal.older.python, "upgrade", "--yes")
     assert ended.code in GREEN, ended.all
+    assert "The last upgrade was interrupted" in ended.out
     assert all(f"{part}: {part} {OLD[part]} is now {NOW[part]}." in ended.out for part in OLD)
     assert rehearsal.runs() == NOW
     assert contents(rehearsal.found()) == contents(rehearsal.kept)
