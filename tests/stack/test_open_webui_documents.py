@@ -24,6 +24,7 @@ def somebody(settings: Settings) -> Any:
         ("b.docx", documents.docx(["Something else."], [["said", "kestrel"]]), "said | kestrel"),
         ("c.md", b"# Notes\n\nThe code is kestrel.\n", "# Notes\n\nThe code is kestrel.\n"),
     ],
+    ids=["pdf", "docx", "md"],
 )
 def test_its_text_is_what_the_model_will_get(somebody: Person, name: str, data: bytes, text: str) -> None:
     found = somebody.upload(name, data)
@@ -39,6 +40,7 @@ def test_its_text_is_what_the_model_will_get(somebody: Person, name: str, data: 
         ("cut.pdf", documents.pdf(["One."])[:60], "it is damaged"),
         ("table.xlsx", documents.zipped({"xl/workbook.xml": b"<x/>"}), "external document extractor"),  # its own words
     ],
+    ids=["bomb.pdf", "bomb.docx", "cut.pdf", "table.xlsx"],
 )
 def test_one_that_can_not_be_read_is_told_and_hurts_nobody(somebody: Person, name: str, data: bytes, why: str) -> None:
     found = somebody.upload(name, data)

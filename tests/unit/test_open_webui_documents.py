@@ -51,6 +51,7 @@ async def read(name: str, path: Path, engine: str = "") -> list[Any]:
         ("A.PDF", documents.pdf(["The code is kestrel."])),
         ("b.docx", documents.docx(["One."], [["said", "The code is kestrel."]])),
     ],
+    ids=["a.pdf", "A.PDF", "b.docx"],
 )
 async def test_a_document_is_read(tmp_path: Path, name: str, data: bytes) -> None:
     (file := tmp_path / "0c1d_of_open_webui").write_bytes(data)
@@ -83,6 +84,7 @@ async def test_an_external_reader_comes_before(tmp_path: Path) -> None:
         ("cut.pdf", documents.pdf(["One."])[:60], "it is damaged"),
         ("scan.pdf", documents.pdf([""]), "there is no text in it"),
     ],
+    ids=["bomb.pdf", "bomb.docx", "cut.pdf", "scan.pdf"],
 )
 async def test_what_can_not_be_read_is_told_with_the_next_step(
     tmp_path: Path, name: str, data: bytes, why: str
