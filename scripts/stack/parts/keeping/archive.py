@@ -146,7 +146,7 @@ class Reader:
         """All of `env` and the volumes."""
         with _told_as_damage():
             names: set[str] = set()
-            for info in self._tar:
+            while (info := self._tar.next()) is not None:
                 if info.name == CHECKSUMS:
                     self._prove(self._text(info, counted=False))
                     return
@@ -208,7 +208,8 @@ def as_tar(entries: Iterator[Entry], folder: str) -> Iterator[bytes]:
 def _decompressed(file: BinaryIO) -> Iterator[bytes]:
     frame = zstandard.ZstdDecompressor().decompressobj()
     while not frame.eof and (piece := file.read(SMALL_PIECE)):
-        yield frame.decompress(piece)
+        if out := frame.decompress(piece):  # an empty one would be the end
+            yield out
     if not frame.eof:
         raise DamagedError("it ends too early")
     if frame.unused_data or file.read(1):

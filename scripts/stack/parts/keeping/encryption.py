@@ -37,7 +37,7 @@ def encrypting(out: BinaryIO, passphrase: str) -> Iterator[BinaryIO]:
     out.write(_header(KEY, len(locked)) + locked + _padding(len(locked)))
     place = out.tell()
     out.write(_header(BODY, 0))
-    with _through(lambda source: pyrage.encrypt_io(source, out, [key.to_public()]), towards=True) as plain:
+    with _through(lambda source: _encrypt(source, out, key), towards=True) as plain:
         yield plain
     size = out.tell() - place - tarfile.BLOCKSIZE
     out.write(_padding(size) + bytes(2 * tarfile.BLOCKSIZE))
@@ -84,6 +84,32 @@ def _unlocked(locked: bytes, passphrase: str) -> Any:
         return pyrage.x25519.Identity.from_str(pyrage.passphrase.decrypt(locked, passphrase).decode())
     except pyrage.DecryptError as refused:
         raise WrongPassphraseError from refused
+
+
+class _Remembering:
+    """A file that remembers why it could not be written to; the library keeps only the words."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _encrypt(source: BinaryIO, out: BinaryIO, key: Any) -> None:
+    file = _Remembering(out)
+    try:
+        pyrage.encrypt_io(source, file, [key.to_public()])
+    except pyrage.EncryptError as failed:
+        raise file.error or failed from failed
 
 
 def _decrypt(body: IO[bytes], plain: BinaryIO, key: Any) -> None:

@@ -28,7 +28,7 @@ from stack.parts.disk import require_room
 from stack.parts.host_checks import docker_root
 from stack.parts.keeping import beside
 from stack.parts.keeping.archive import as_tar
-from stack.parts.keeping.check import Checked, check, opened
+from stack.parts.keeping.checking import Checked, check, opened
 from stack.parts.keeping.contents import CHAT, PROGRAMS, VOLUMES, full_name
 from stack.parts.keeping.inside.exchange import INCOMING
 from stack.parts.keeping.manifest import Manifest
