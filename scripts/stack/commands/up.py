@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import webbrowser
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from docker import DockerClient
 
 from stack import probes
-from stack.parts import accounts, containers, development, foundry, host_checks, relay_token, rotation
+from stack.parts import accounts, bundle, containers, development, foundry, host_checks, relay_token, rotation
 from stack.parts.base_image import ensure_base_images, host_ca_bundle
 from stack.parts.engine import ensure_engine
 from stack.parts.foundry import Found
@@ -20,6 +21,8 @@ from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
 from stack.settings import Settings, default_values, load
+from stack.tools import offline
+from stack.tools.bundle_file import BundleFile
 from stack.tools.docker_engine import client
 
 DEVELOPMENT = """\
@@ -33,8 +36,14 @@ def main() -> int:
     return guarded(_run)
 
 
-def bring_up(
-    settings: Settings, stages: Stages, *, assume_yes: bool, overlay: str | None = None, rebuild: str | None = None
+def bring_up(  # noqa: PLR0913  (options, each with a default)
+    settings: Settings,
+    stages: Stages,
+    *,
+    assume_yes: bool,
+    overlay: str | None = None,
+    rebuild: str | None = None,
+    carried: BundleFile | None = None,
 ) -> probes.Report:
     """Make everything run and prove it with a generated token through every front end.
 
@@ -42,6 +51,7 @@ def bring_up(
         assume_yes: answer the questions about installing things with yes.
         overlay: a compose file on top of compose.yaml.
         rebuild: a service whose image is built without anything that the builder has kept.
+        carried: a bundle that has been checked, which images, model and whatever is installed are taken from.
 
     Returns:
         The probe's report on the running stack.
@@ -50,21 +60,24 @@ def bring_up(
         StackError: whatever a stage can't do, with what is wrong and the next step.
     """
     with alone(settings):
-        with stages.stage("Docker Engine") as progress:
-            ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
-        engine = client()
-        with stages.stage("Room and free ports"):
-            users_own = foundry.find(settings)
-            doors = _relay_addresses(settings, engine, users_own)
-            _check_host(settings, engine, doors)
-        if users_own is None and foundry.system_library_is_missing():  # told here, and not after minutes of building
-            with stages.stage("System library for Foundry Local") as progress:
-                foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
-        with stages.stage("Base images") as progress:
-            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-            settings = _with_build_inputs(settings, bases)
-        with stages.stage("Images") as progress:
-            containers.build(settings, progress, anew=rebuild)
+        with offline.system_packages(carried) if carried else nullcontext():
+            with stages.stage("Docker Engine") as progress:
+                ensure_engine(assume_yes=assume_yes, progress=progress, say=stages.say)
+            engine = client()
+            with stages.stage("Room and free ports"):
+                users_own = foundry.find(settings)
+                doors = _relay_addresses(settings, engine, users_own)
+                _check_host(settings, engine, doors)
+            if (
+                users_own is None and foundry.system_library_is_missing()
+            ):  # told here, and not after minutes of building
+                with stages.stage("System library for Foundry Local") as progress:
+                    foundry.install_system_library(assume_yes=assume_yes, progress=progress, say=stages.say)
+        if carried:
+            with stages.stage("Images and models from the bundle") as progress:
+                bundle.bring(settings, engine, carried, progress)
+        else:
+            settings = have_images(settings, engine, stages, assume_yes=assume_yes, rebuild=rebuild)
         with stages.stage("Secrets"):
             token_file = relay_token.fetch(settings, engine)
             rotation.take_up(settings, engine)
@@ -78,11 +91,36 @@ def bring_up(
             return probes.run(settings)
 
 
+def have_images(
+    settings: Settings, engine: DockerClient, stages: Stages, *, assume_yes: bool, rebuild: str | None = None
+) -> Settings:
+    """Build the images that are not up to date; those that came in a bundle are, while the sources are the same.
+
+    Returns:
+        The settings, with what was found out for the builds.
+
+    Raises:
+        StackError: why a base image can't be had or an image can't be built.
+    """
+    if rebuild is None and bundle.images_came_in_a_bundle(settings, engine, stages.say):
+        return settings
+    with stages.stage("Base images") as progress:
+        bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+        settings = _with_build_inputs(settings, bases)
+    with stages.stage("Images") as progress:
+        containers.build(settings, progress, anew=rebuild)
+    return settings
+
+
 def _run() -> int:
     parser = argparse.ArgumentParser(prog="up.py", description="Start the stack; installs what is missing.")
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--dev", action="store_true", help="run from the sources: save a file and see it")
-    parser.add_argument(
+    images = parser.add_mutually_exclusive_group()
+    images.add_argument(
+        "--bundle", type=Path, metavar="FILE", help="take all that is needed from a file that bundle.py wrote"
+    )
+    images.add_argument(
         "--rebuild",
         metavar="SERVICE",
         choices=containers.BUILT,
@@ -95,8 +133,15 @@ def _run() -> int:
     stages = Stages()
     if arguments.dev:
         development.check_sources_are_readable()
-    overlay = development.OVERLAY if arguments.dev else None
-    report = bring_up(settings, stages, assume_yes=arguments.yes, overlay=overlay, rebuild=arguments.rebuild)
+    carried = _checked(arguments.bundle, stages) if arguments.bundle else None
+    report = bring_up(
+        settings,
+        stages,
+        assume_yes=arguments.yes,
+        overlay=development.OVERLAY if arguments.dev else None,
+        rebuild=arguments.rebuild,
+        carried=carried,
+    )
     stages.summary()
     show_report(report)
     page = f"http://localhost:{settings.chainlit_port}"
@@ -112,6 +157,16 @@ def _run() -> int:
         if arguments.open:
             webbrowser.open(page)
     return report.exit_code
+
+
+def _checked(path: Path, stages: Stages) -> BundleFile:
+    """The bundle, read to its end, for this machine and of these sources."""
+    with stages.stage("Bundle") as progress:
+        carried = BundleFile(path.absolute())
+        carried.refuse_another_platform()
+        bundle.refuse_other_sources(carried)
+        carried.check(progress)
+    return carried
 
 
 def _with_a_sign_in(name: str, account: accounts.Account, settings: Settings) -> str:
