@@ -65,12 +65,18 @@ def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> 
         sys.exit(interrupts.exit_code(interrupt))
 
 
-@contextmanager
-def _packages() -> Iterator[None]:
-    """Where pip and apt install from meanwhile: the file after ``--bundle`` where the script was given one."""
+def bundle_named_in(arguments: list[str]) -> Path | None:
+    """The file after ``--bundle``, as the script itself will read its arguments later."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--bundle", type=Path, nargs="?")
-    path = parser.parse_known_args()[0].bundle
+    path: Path | None = parser.parse_known_args(arguments)[0].bundle
+    return path.absolute() if path else None
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """While the block runs, pip and apt install from the bundle, where the script was given one."""
+    path = bundle_named_in(sys.argv[1:])
     if path is None:
         yield
         return
@@ -78,7 +84,7 @@ def _packages() -> Iterator[None]:
     from stack.tools.bundle_file import BundleFile  # noqa: PLC0415
     from stack.tools.elapsed import elapsed  # noqa: PLC0415
 
-    bundle = BundleFile(path.absolute())
+    bundle = BundleFile(path)
     with elapsed("Reading the bundle") as progress:
         bundle.check(progress)
     with offline.system_packages(bundle), offline.python_packages(bundle):

@@ -179,7 +179,8 @@ class BundleFile:
         return self._members[name]
 
     def _content(self, name: str) -> IO[bytes]:
-        content = self._tar.extractfile(self._member(name))
+        member = self._member(name)
+        content = self._tar.extractfile(member) if member.isreg() else None
         if content is None:  # a folder or a link, which no bundle has
             raise self._damaged(f"{name} is no file")
         return content
