@@ -14,7 +14,6 @@ import psutil
 from fakes.chat_people import first_user
 from stack.parts import engine_start
 from stack.settings import load
-from stack.tools.docker_engine import client
 from stack.tools.progress import silent
 
 LONG = "Tell me a long story about a lighthouse, with every detail."
