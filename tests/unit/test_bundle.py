@@ -73,6 +73,7 @@ def test_without_git_the_same_files_belong_to_it_as_with_git(tmp_path: Path) -> 
         ".venv/bin/python",
         "tests/__pycache__/b.pyc",
         ".files/x",
+        "foundry-stack-20261127-linux-x86_64.tar",
         "services/chainlit/.files/y",
         "node_modules/z",
     ):

@@ -58,8 +58,6 @@ def _by_walking(root: Path) -> Iterator[str]:
 def _ignored(path: Path, patterns: list[str]) -> bool:
     """As far as `.gitignore` here goes: names anywhere, and paths from the root on."""
     return any(
-        f"/{path.as_posix()}" == pattern.rstrip("/")
-        if pattern.startswith("/")
-        else fnmatch(path.name, pattern.strip("/"))
+        fnmatch(f"/{path.as_posix()}" if pattern.startswith("/") else path.name, pattern.rstrip("/"))
         for pattern in patterns
     )
