@@ -13,6 +13,7 @@ from docker import DockerClient
 from fakes.bare_machine import BUNDLE, BareMachine, bare_machine
 from fakes.machine_checks import ASK, assert_bare, assert_green, assert_same, keepsakes
 from fakes.waiting import wait_until
+from stack.parts.containers import BUILT
 from stack.settings import ROOT, Settings
 from stack.tools.bundle_file import BundleFile
 from stack.tools.process import Finished, stream
@@ -82,6 +83,8 @@ def test_from_one_file_to_an_answer_without_a_network(machine: BareMachine) -> N
 
     first = up(machine, "--bundle", BUNDLE)
     assert "Installed:" in first.out
+    tags = machine.run("docker", "images", "--format", "{{.Tag}}").out.split()
+    assert tags == ["1"] * len(BUILT)
     assert_green(machine)
     assert "Paris" in machine.python(ASK)
     running = machine.look()

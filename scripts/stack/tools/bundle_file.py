@@ -29,7 +29,7 @@ MODELS = "models"
 IMAGES = "images.tar.gz"
 
 CHUNK = 1 << 20
-_SUM = re.compile(r"([0-9a-f]{64})  (\S.*)")
+_SUM = re.compile(r"^([0-9a-f]{64})  (\S.*)$", re.MULTILINE)
 
 
 def platform_here() -> str:
@@ -153,10 +153,9 @@ class BundleFile:
     def _read_sums(self) -> dict[str, str]:
         if next(iter(self._members), None) != SUMS:
             raise self._unreadable()
-        lines = self._content(SUMS).read().decode(errors="replace").splitlines()
-        found = [_SUM.fullmatch(line) for line in lines]
-        sums = {each[2]: each[1] for each in found if each}
-        if len(sums) != len(lines) or not all(map(_stays_inside, sums)):
+        text = self._content(SUMS).read().decode(errors="replace")
+        sums = {each[2]: each[1] for each in _SUM.finditer(text)}  # a line that is none leaves a member that is foreign
+        if not all(map(_stays_inside, sums)):
             raise self._damaged("its list of checksums is not what it was")
         return sums
 
