@@ -81,7 +81,10 @@ def test_without_git_the_same_files_belong_to_it_as_with_git(tmp_path: Path) -> 
         (tmp_path / name).write_text(name)
     walked = clone.files(tmp_path)
     assert clone.version(tmp_path) == ""
-    assert run(["git", "init", "--quiet", str(tmp_path)]).code == 0
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        assert run(["git", "-C", str(tmp_path), *command]).code == 0
+    assert clone.files(tmp_path) == walked
+    (tmp_path / "the user's own notes").touch()
     assert clone.files(tmp_path) == walked
     assert set(walked) == {".gitignore", ".env.example", "README.md", "scripts/up.py", "services/a/Dockerfile"}
 

@@ -16,7 +16,7 @@ RUNS = ("compose.yaml", ".env.example", "scripts/", "services/")
 
 
 def files(root: Path = ROOT) -> dict[str, Path]:
-    """The files that belong to the project, by their names in it: those that git knows, or would add.
+    """The files that belong to the project, by their names in it: those that git knows, as they are now.
 
     What came here without git is told from what was made here by `.gitignore`.
     """
@@ -43,7 +43,7 @@ def first_difference(sums: Mapping[str, str], root: Path = ROOT) -> str | None:
 
 
 def _by_git(root: Path) -> list[str]:
-    listed = run(["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    listed = run(["git", "-C", str(root), "ls-files", "-z"])
     return sorted(filter(None, listed.out.split("\0")))
 
 
