@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +72,24 @@ class Person:
                 return await open_webui.converse(user, (await user.models())[0], question, keep=keep)
 
         return _finish(converse())
+
+    @asynccontextmanager
+    async def is_being_answered(self, question: str, *, max_tokens: int) -> AsyncIterator[Conversation]:
+        """An answer on its way to the page, for tests that do not block: what has come of it so far.
+
+        Who leaves before its end leaves it to Open WebUI, as somebody who closes the page; the chat is kept.
+        """
+        async with self._http() as http, open_webui.socket() as page:
+            user = await self._signed_in(http)
+            session = open_webui._Session((await user.models())[0], question, max_tokens)
+            page.on("events", session.on_events)
+            page.on("disconnect", session.on_disconnect)
+            auth = {"token": user.token}
+            await page.connect(self.page, auth=auth, transports=["websocket"], socketio_path="/ws/socket.io")
+            session.take_receipt(await user.call("POST", "/api/chat/completions", session.ask(str(page.get_sid()))))
+            session.seen.chat = session.chat
+            yield session.seen
+            await page.disconnect()
 
     async def _call(self, method: str, path: str, body: Any) -> httpx.Response:
         async with self._http() as http:

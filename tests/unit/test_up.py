@@ -27,8 +27,9 @@ class Up:
         self.built: list[Sequence[str]] = []
         self.waiting = [CHANGE]
         self.missing: list[str] = []
+        self.kept: list[Settings] = []
 
-    def make(self, settings: Settings, stages: Any, *, assume_yes: bool, rebuild: Any, only: Sequence[str]) -> None:
+    def make(self, *_: Any, assume_yes: bool, rebuild: Any, only: Sequence[str], carried: Any) -> None:
         self.built.append(only)
 
 
@@ -41,12 +42,13 @@ def settings(tmp_path: Path) -> Settings:
 def done(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Up:
     done = Up()
     ground = up.Ground(settings, cast(DockerClient, None), [])
-    monkeypatch.setattr(up, "prepare", lambda settings, stages, *, assume_yes: ground)
+    monkeypatch.setattr(up, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
     monkeypatch.setattr(up, "start_host", lambda ground, stages: None)
     monkeypatch.setattr(up, "start_pages", lambda ground, stages, *, overlay: Report([]))
     monkeypatch.setattr(versions, "changes_for_data", lambda settings, client: done.waiting)
     monkeypatch.setattr(containers, "missing_images", lambda settings, client: done.missing)
     monkeypatch.setattr(up, "make_images", done.make)
+    monkeypatch.setattr(way_back, "keep_names", lambda settings, client: done.kept.append(settings))
     return done
 
 
@@ -54,7 +56,7 @@ def test_new_versions_wait_for_an_upgrade_and_are_told(
     settings: Settings, done: Up, capsys: pytest.CaptureFixture[str]
 ) -> None:
     up.bring_up(settings, Stages(), assume_yes=True)
-    assert done.built == []
+    assert (done.built, done.kept) == ([], [settings])
     assert "open-webui 2 (1 now)" in capsys.readouterr().out
 
 
@@ -75,13 +77,15 @@ def test_who_may_upgrade_builds_everything(settings: Settings, done: Up) -> None
     assert done.built == [()]
 
 
-@pytest.mark.parametrize(("rebuild", "missing"), [("open-webui", []), (None, ["open-webui"])])
-def test_an_image_of_a_new_version_is_not_built_by_the_way(
-    settings: Settings, done: Up, rebuild: str | None, missing: list[str]
+@pytest.mark.parametrize(
+    ("missing", "asked"), [([], {"rebuild": "open-webui"}), (["open-webui"], {}), ([], {"carried": object()})]
+)
+def test_an_image_of_a_new_version_is_not_brought_by_the_way(
+    settings: Settings, done: Up, missing: list[str], asked: dict[str, Any]
 ) -> None:
     done.missing = missing
     with pytest.raises(StackError) as refused:
-        up.bring_up(settings, Stages(), assume_yes=True, rebuild=rebuild)
+        up.bring_up(settings, Stages(), assume_yes=True, **asked)
     assert refused.value.cause == "upgrade-needed"
     assert done.built == []
 

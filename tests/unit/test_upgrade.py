@@ -42,7 +42,7 @@ class Stack:
     def runs(self) -> set[str]:
         return set(self.engine.made_of.values())
 
-    def build(self, settings: Settings, stages: Stages, *, assume_yes: bool) -> None:
+    def build(self, settings: Settings, engine: Any, stages: Stages, *, assume_yes: bool, carried: Any) -> None:
         self.do("build")
         assert settings.image_tag != self.settings.image_tag, "what runs must keep its names"
         self.engine.names |= {image_of(settings, service): self.new for service in BUILT}
@@ -93,7 +93,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     settings = Settings(state_dir=tmp_path)  # type: ignore[call-arg]
     stack = Stack(settings)
     ground = up.Ground(settings, cast(DockerClient, stack.engine), [])
-    monkeypatch.setattr(upgrade, "prepare", lambda settings, stages, *, assume_yes: ground)
+    monkeypatch.setattr(upgrade, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
     monkeypatch.setattr(upgrade, "start_host", lambda ground, stages: stack.do("host"))
     monkeypatch.setattr(upgrade, "start_pages", stack.start_pages)
     monkeypatch.setattr(upgrade, "show_report", lambda report: None)
@@ -175,7 +175,7 @@ def test_an_interrupt_leads_back_too(stack: Stack) -> None:
 
 
 def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack) -> None:
-    stack.build(way_back.new(stack.settings), Stages(), assume_yes=True)
+    stack.build(way_back.new(stack.settings), stack.engine, Stages(), assume_yes=True, carried=None)
     way_back.cross(stack.settings, cast(DockerClient, stack.engine), Path("/a/backup"))
     stack.engine.start()
     stack.data = "half"

@@ -138,6 +138,12 @@ def test_an_image_that_is_gone_is_told_before_the_data_are_touched(
     assert restored == []
 
 
+def test_what_is_in_use_gets_its_name_back(settings: Settings, engine: EngineOfImages) -> None:
+    engine.names[image_of(settings, "chainlit")] = NEW["chainlit"]  # as after `docker compose build`
+    way_back.keep_names(settings, client(engine))
+    assert named(engine, settings) == OLD
+
+
 def test_nothing_else_goes_on_in_the_middle_of_an_upgrade(settings: Settings, engine: EngineOfImages) -> None:
     way_back.refuse_in_the_middle(settings)
     way_back.cross(settings, client(engine), Path("/a/backup"))

@@ -70,7 +70,7 @@ def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argp
         ensure_engine(assume_yes=arguments.yes, progress=progress, say=stages.say)
     engine = client()
     if len(containers.images(settings, engine)) < len(containers.BUILT):
-        make_images(settings, stages, assume_yes=arguments.yes)
+        make_images(settings, engine, stages, assume_yes=arguments.yes)
     ran = any(each.status == "running" for each in containers.of_project(settings, engine))
     has_data = any(containers.has_volume(settings, engine, volume) for volume in keeping.VOLUMES)
     if arguments.replace and not arguments.no_backup and has_data:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stack import probes
 from stack.commands.backup import back_up
-from stack.commands.up import Ground, make_images, prepare, start_host, start_pages
+from stack.commands.up import Ground, checked_bundle, make_images, prepare, start_host, start_pages
 from stack.parts import containers, versions, way_back
 from stack.parts.single_run import alone
 from stack.parts.state import write_text
@@ -24,6 +24,7 @@ from stack.reports.errors import guarded
 from stack.reports.stages import Stages
 from stack.reports.table import show as show_report
 from stack.settings import Settings, load
+from stack.tools.bundle_file import BundleFile
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
 from stack.tools.progress import silent
@@ -54,6 +55,9 @@ def _run() -> int:
     )
     parser.add_argument("--check", action="store_true", help="only say what would change (exit code 3: something)")
     parser.add_argument("--list", action="store_true", help="list every version that is pinned, and in which file")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="FILE", help="take the new versions from a file that bundle.py wrote"
+    )
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args()
@@ -63,8 +67,9 @@ def _run() -> int:
     if arguments.check:
         return _check(settings)
     stages = Stages()
+    carried = checked_bundle(arguments.bundle, stages) if arguments.bundle else None
     with alone(settings):
-        report = _upgrade(settings, stages, assume_yes=arguments.yes)
+        report = _upgrade(settings, stages, assume_yes=arguments.yes, carried=carried)
     stages.summary()
     show_report(report)
     return report.exit_code
@@ -105,15 +110,17 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     print_table(make_console(), table)
 
 
-def _upgrade(settings: Settings, stages: Stages, *, assume_yes: bool) -> probes.Report:
-    ground = prepare(settings, stages, assume_yes=assume_yes)
+def _upgrade(
+    settings: Settings, stages: Stages, *, assume_yes: bool, carried: BundleFile | None = None
+) -> probes.Report:
+    ground = prepare(settings, stages, assume_yes=assume_yes, carried=carried)
     engine = ground.engine
     if way := way_back.pending(settings):
         stages.say("The last upgrade was interrupted in the middle.")
         _go_back(ground, stages, way)
     _refuse_without_data(settings, engine)
     found = versions.changes(settings, engine)
-    make_images(way_back.new(settings), stages, assume_yes=assume_yes)
+    make_images(way_back.new(settings), engine, stages, assume_yes=assume_yes, carried=carried)
     start_host(ground, stages)
     if not way_back.differ(settings, engine):
         way_back.forget(settings, engine)

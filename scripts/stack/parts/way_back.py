@@ -89,6 +89,13 @@ def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
         )
 
 
+def keep_names(settings: Settings, client: DockerClient) -> None:
+    """Give the images in use their names again, where somebody has built others (`docker compose build`, say)."""
+    for service in containers.BUILT:
+        if image := versions.image_in_use(settings, client, service):
+            _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
+
+
 def take(settings: Settings, client: DockerClient, way: WayBack, progress: Progress) -> None:
     """Go back: the old images under their names, the data as it was. The containers are gone then; `start` makes them.
 
