@@ -18,6 +18,8 @@ from stack import settings as settings_module
 from stack.parts import containers, keeping
 from stack.parts.disk import MB
 from stack.parts.keeping import VOLUMES, beside, making
+from stack.parts.keeping.archive import Reader
+from stack.parts.keeping.inside import exchange
 from stack.parts.keeping.inside.exchange import OURS
 from stack.settings import Settings, load
 from stack.tools.errors import StackError
@@ -336,6 +338,43 @@ def test_where_the_engine_fails_nothing_has_changed_or_finish_ends_it(here: Path
         stack.finish()
         assert stack.content() == (backup if "run-exchange" in done else before), done
         stack.assert_tidy()
+
+
+def test_an_exchange_that_stops_halfway_is_ended_and_not_undone(stack: Stack) -> None:
+    """Some volumes hold the new by then, and the others the old."""
+    file, left = stack.make(), stack.content()
+    stack.fill("after")
+
+    def stops(name: str) -> None:
+        if name == "run-exchange":
+            exchange._let_in(stack.folder("chainlit-data"))
+            raise StackError("the disk fails", fix="", cause="program-failed")
+
+    stack.engine.before_each = stops
+    assert refused(lambda: stack.restore(file, replace=True)) == "restore-interrupted"
+    stack.engine.before_each = lambda _: None
+    assert stack.finish() is True
+    assert stack.content() == left
+    stack.assert_tidy()
+    assert stack.finish() is False
+
+
+def test_what_lies_about_of_another_restore_is_in_no_backup_and_goes(stack: Stack) -> None:
+    """Its note is lost, as when somebody has removed `.state`."""
+    left = stack.content()
+    for name in VOLUMES:
+        stack.write(name, f"{exchange.INCOMING}/stale", "stale")
+    file = stack.make()
+    assert not [each for each in _names(file) if "stale" in each]
+    stack.fill("after")
+    stack.restore(file, replace=True)
+    assert stack.content() == left
+    stack.assert_tidy()
+
+
+def _names(file: Path) -> list[str]:
+    with file.open("rb") as content:
+        return [each.info.name for each in Reader(content).entries()]
 
 
 def test_without_a_note_there_is_nothing_to_finish(stack: Stack) -> None:
