@@ -169,6 +169,8 @@ def test_an_archive_that_is_whole_but_altered_is_refused(
         entry("volumes/chainlit-data/../../etc/passwd"),
         entry("/etc/passwd"),
         entry("volumes/somebodys/file"),
+        entry("volumes/chainlit-data", tarfile.SYMTYPE),
+        entry("volumes/chainlit-data"),
         entry("volumes"),
         entry("volumes//chainlit-data/x"),
         entry("other"),

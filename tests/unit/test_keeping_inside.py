@@ -21,6 +21,7 @@ from stack.parts.keeping.inside import exchange, read_volume
 from stack.parts.keeping.inside.exchange import ARRIVING, INCOMING, OURS, OUTGOING
 
 PROGRAM = Path(read_volume.__file__)
+ROWS = 20_000  # of a database that is not copied between two writes
 
 # Each transaction makes one row in each of two tables, and a large one now and then so that the log is taken in.
 WRITER = """
@@ -83,6 +84,7 @@ class Volume:
         self.scratch.mkdir()
         places = f"Path({str(self.source)!r}), Path({str(self.scratch)!r})"
         text = PROGRAM.read_text().replace('Path("/source"), Path("/data")', places)
+        text = text.replace("PAGES = 4096", "PAGES = 20")  # so that there is time to write in between
         told = json.dumps({"uploads": ["uploads"], "skip": OURS})
         done = subprocess.run([sys.executable, "-I", "-c", text, told], capture_output=True, timeout=60, check=False)
         entries: dict[str, tarfile.TarInfo] = {}
@@ -104,7 +106,7 @@ def volume(tmp_path: Path) -> Volume:
 @pytest.fixture(params=["WAL", "DELETE"])
 def writer(volume: Volume, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """Somebody who writes into chats.db all the time."""
-    file = database(volume.source / "chats.db")
+    file = database(volume.source / "chats.db", ROWS)
     argv = [sys.executable, "-c", WRITER, str(file), request.param]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -128,7 +130,7 @@ def test_a_database_is_as_it_was_at_one_moment_while_somebody_writes(
         assert found["questions"] == found["answers"]
         newest = max(found["questions"])
         assert newest >= number, "what was stored before it began is in it"
-        assert found["questions"] == set(range(-2000, newest + 1))
+        assert found["questions"] == set(range(-ROWS, newest + 1))
         seen = newest
     assert writer.poll() is None, "and who writes is not disturbed"
 

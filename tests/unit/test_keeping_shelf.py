@@ -61,6 +61,7 @@ def test_the_oldest_go_and_nothing_else(tmp_path: Path) -> None:
         f"copy of {PROJECT}-20261101-000000.tar.zst",
         f"{PROJECT}-20269999-000000.tar.zst",
         f"{PROJECT}-2026.tar.zst",
+        "20261101-000000.tar.zst",
         "holiday.jpg",
     ]
     for name in (*mine, *others):

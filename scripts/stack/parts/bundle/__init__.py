@@ -4,8 +4,8 @@ What the file looks like, and how it is checked, stands in `stack.tools.bundle_f
 any package is there.
 """
 
-from stack.parts.bundle.bring import bring, refuse_other_sources
-from stack.parts.bundle.make import Bundled, make
+from stack.parts.bundle.bringing import bring, refuse_other_sources
+from stack.parts.bundle.making import Bundled, make
 from stack.parts.bundle.record import images_came_in_a_bundle
 
 __all__ = ["Bundled", "bring", "images_came_in_a_bundle", "make", "refuse_other_sources"]

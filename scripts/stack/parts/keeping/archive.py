@@ -167,6 +167,8 @@ class Reader:
         top, _, rest = info.name.partition("/")
         volume, _, path = rest.partition("/")
         clean = str(PurePosixPath(info.name)) == info.name and ".." not in PurePosixPath(info.name).parts
+        if not path and not info.isdir():
+            clean = False  # a volume is a folder
         if top != VOLUMES or volume not in self.manifest.volumes or info.type not in KINDS or not clean:
             raise DamagedError(f"{info.name!r} does not belong into it")
         return volume, path or "."

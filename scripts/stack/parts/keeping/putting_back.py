@@ -73,15 +73,15 @@ def restore(  # noqa: PLR0913  (options, each with a default)
     require_room({docker_root(client): checked.size}, "what is in the backup")
     beside.remove_left_over(settings, client)
     _refuse_newer(settings, client, checked.manifest)
-    with _all_volumes(settings, client) as made, _keeper(settings, client) as keeper:
-        if not replace and (there := json.loads(_run(keeper, "filled"))):
-            raise _data_present(there)
-        with _noted(settings, keeper, made):
-            _fill(keeper, file, passphrase, checked, progress)
-            containers.stop(settings)
-            with interrupts.deferred():
-                _note(settings, EXCHANGING, ())
-                _exchange(settings, keeper)
+    if not replace:
+        _refuse_living(settings, client)
+    with _begun(settings, client), _keeper(settings, client) as keeper:
+        _run(keeper, "clear")
+        _fill(keeper, file, passphrase, checked, progress)
+        containers.stop(settings)
+        with interrupts.deferred():
+            _note(settings, EXCHANGING, ())
+            _exchange(settings, keeper)
     return checked
 
 
@@ -102,12 +102,8 @@ def finish(settings: Settings, client: DockerClient) -> bool:
         containers.stop(settings)
         with _keeper(settings, client) as keeper:
             _exchange(settings, keeper)
-        return True
-    made = [str(each) for each in note.get("made", ())]
-    with _keeper(settings, client) as keeper:
-        _run(keeper, "clear")
-    _remove(settings, client, made)
-    forget(settings)
+    else:
+        _undo(settings, client, [str(each) for each in note.get("made", ())])
     return True
 
 
@@ -117,32 +113,55 @@ def forget(settings: Settings) -> None:
 
 
 @contextmanager
-def _all_volumes(settings: Settings, client: DockerClient) -> Iterator[Sequence[str]]:
-    """Make the volumes that are missing, as Compose would; they go again if the block fails before the exchange."""
+def _begun(settings: Settings, client: DockerClient) -> Iterator[None]:
+    """Say on this machine what is going on, and make the volumes that are missing, as Compose would.
+
+    Where the block fails before the exchange, all of that is undone.
+    """
     made = [each for each in VOLUMES if not containers.has_volume(settings, client, each)]
-    for each in made:
-        labels = {PROJECT_LABEL: settings.compose_project_name, VOLUME_LABEL: each}
-        client.volumes.create(full_name(settings, each), labels=labels)
+    _note(settings, FILLING, made)
     try:
-        yield made
+        for each in made:
+            labels = {PROJECT_LABEL: settings.compose_project_name, VOLUME_LABEL: each}
+            client.volumes.create(full_name(settings, each), labels=labels)
+        yield
     except BaseException:
-        if read_json(_note_file(settings)) is None:
-            _remove(settings, client, made)
+        note = read_json(_note_file(settings))
+        if note and note.get("phase") == FILLING:
+            with suppress(StackError, DockerException):  # else `finish` does it
+                _undo(settings, client, made)
         raise
 
 
-def _remove(settings: Settings, client: DockerClient, made: Iterable[str]) -> None:
+def _undo(settings: Settings, client: DockerClient, made: Sequence[str]) -> None:
+    """Drop what was laid into the volumes, and those that were made for it."""
+    with _keeper(settings, client) as keeper:
+        _run(keeper, "clear")
     for each in made:
-        try:
+        with suppress(NotFound):
             client.volumes.get(full_name(settings, each)).remove()
-        except NotFound:
-            continue
+    forget(settings)
+
+
+def _refuse_living(settings: Settings, client: DockerClient) -> None:
+    volumes = [each for each in VOLUMES if containers.has_volume(settings, client, each)]
+    if not volumes:
+        return
+    with _keeper(settings, client, volumes) as keeper:
+        there = json.loads(_run(keeper, "filled"))
+    if there:
+        raise StackError(
+            f"There is data here already, in {', '.join(there)}. Nothing was changed.",
+            fix="Add --replace, and what is in the backup takes its place; a backup of what is here is made before.",
+            cause="data-present",
+            exit_code=2,
+        )
 
 
 @contextmanager
-def _keeper(settings: Settings, client: DockerClient) -> Iterator[Container]:
-    """A container that may do everything with the files of all volumes, and nothing else."""
-    mounts = [Mount(f"/volumes/{each}", full_name(settings, each), type="volume") for each in VOLUMES]
+def _keeper(settings: Settings, client: DockerClient, volumes: Iterable[str] = tuple(VOLUMES)) -> Iterator[Container]:
+    """A container that may do everything with the files of these volumes, and nothing else."""
+    mounts = [Mount(f"/volumes/{each}", full_name(settings, each), type="volume") for each in volumes]
     image = containers.image_of(settings, CHAT.service)
     with beside.container_beside(settings, client, image, mounts, RIGHTS) as container:
         yield container
@@ -150,22 +169,6 @@ def _keeper(settings: Settings, client: DockerClient) -> Iterator[Container]:
 
 def _run(keeper: Container, action: str) -> str:
     return beside.run(keeper, beside.ours(CHAT.python, "exchange", action))
-
-
-@contextmanager
-def _noted(settings: Settings, keeper: Container, made: Sequence[str]) -> Iterator[None]:
-    """Say on this machine what is going on; where it fails before the exchange, undo it."""
-    _note(settings, FILLING, made)
-    try:
-        _run(keeper, "clear")
-        yield
-    except BaseException:
-        note = read_json(_note_file(settings))
-        if note and note.get("phase") == FILLING:
-            with suppress(StackError, DockerException):  # then `finish` does it
-                _run(keeper, "clear")
-                forget(settings)
-        raise
 
 
 def _fill(keeper: Container, file: Path, passphrase: str | None, checked: Checked, progress: Progress) -> None:
@@ -252,12 +255,3 @@ def _note(settings: Settings, phase: str, made: Sequence[str]) -> None:
 
 def _note_file(settings: Settings) -> Path:
     return settings.state / "restore.json"
-
-
-def _data_present(there: Sequence[str]) -> StackError:
-    return StackError(
-        f"There is data here already, in {', '.join(there)}. Nothing was changed.",
-        fix="Add --replace, and what is in the backup takes its place; a backup of what is here is made before.",
-        cause="data-present",
-        exit_code=2,
-    )
