@@ -123,6 +123,18 @@ def test_going_back_can_be_done_again(settings: Settings, engine: EngineOfImages
     assert way_back.pending(settings) is None
 
 
+def test_the_way_back_is_known_until_the_data_are_back(
+    settings: Settings, engine: EngineOfImages, restored: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way = way_back.pending(settings)
+    assert way
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(keeping, "restore", lambda *_, **__: 1 / 0)
+        way_back.take(settings, client(engine), way, silent)
+    assert way_back.pending(settings) == way
+
+
 def test_an_image_that_is_gone_is_told_before_the_data_are_touched(
     settings: Settings, engine: EngineOfImages, restored: list[Path]
 ) -> None:
