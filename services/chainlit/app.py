@@ -19,12 +19,14 @@ from chat import (  # noqa: E402
     again,
     asides,
     conversation,
+    cut,
     endpoints,
     held,
     model,
     personas,
     preferences,
     server,
+    sessions,
     settings,
     uploads,
 )
@@ -54,13 +56,12 @@ answer_first(endpoints.routes(counted))
 keep_chats()
 follow_the_system()
 uploads.accept_files()
+sessions.look_after()
 
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request
 
 MEMORY = "memory"
-STOPPED = "\n\n*(stopped)*"
-BROKEN_OFF = "\n\n*(broken off)*"
 AT_THE_LIMIT = "*The answer reached the limit of {max_tokens} tokens, see the chat's settings. Say “go on” for more.*"
 LEFT_OUT = (
     "*Only the newer part of this chat fits what the model can take in at once: it was not told your first "
@@ -126,6 +127,7 @@ async def answer_again(_action: cl.Action) -> None:
 @cl.on_chat_resume
 async def go_on(thread: ThreadDict) -> None:
     """All that was said is told to the model again; who answers is said with the next answer, where that is news."""
+    cl.chat_context.clear()  # a page that was away and is back is told everything once more, and so would the model be
     thread["steps"] = asides.with_figures(thread["steps"])
     with suppress(Problem):  # the next question will show what is wrong
         preferences.keep_up(await server.find(preferences.knobs()))
@@ -133,22 +135,25 @@ async def go_on(thread: ThreadDict) -> None:
 
 @cl.on_message
 async def answer(question: cl.Message) -> None:
-    # Stop cancels this task, also when Chainlit runs it for an edited question and forgets to note it.
-    cl.context.session.current_task = asyncio.current_task()
+    sessions.answer_begins(cl.context.session)
+    memory = _memory()
+    memory.place.open()
     reply = cl.Message(content="")
     figures: Figures | None = None
     await again.withdraw()
     try:
-        knobs = again.as_wanted(preferences.knobs())
+        is_another = again.is_wanted()
+        knobs = again.more_surprising(preferences.knobs()) if is_another else preferences.knobs()
         where, which = await _find_model(patient=True)
         if unreadable := await uploads.take_in(question, where, which, knobs):
             for problem in unreadable:
                 await _tell(problem)
-            return
+            if not (question.metadata or {}).get(conversation.ATTACHED):
+                return
         reply.metadata = {conversation.ANSWER: which}
         told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
         async with _turn(question, reply, knobs) as waited:
-            coming = Answer(where, which, told, knobs, _memory())
+            coming = Answer(where, which, told, knobs, memory)
             figures = Figures(which, where.root, coming, waited)
             async with aclosing(coming.pieces()) as pieces:
                 async for piece in with_dollars(pieces):
@@ -157,22 +162,25 @@ async def answer(question: cl.Message) -> None:
                     await reply.stream_token(piece)
     except asyncio.CancelledError:
         counted.ended("stopped", figures)
-        await _keep(reply, figures, STOPPED)
+        await _keep(reply, figures, cut.STOPPED)
         raise
     except Exception as error:
         counted.ended("failed", figures)
-        await _keep(reply, figures, BROKEN_OFF)
+        await _keep(reply, figures, cut.BROKEN_OFF)
         await _tell(error)
     else:
         counted.ended("at-the-limit" if coming.hit_the_limit else "complete", figures)
         await _keep(reply, figures)
         coming.keep(reply.content)
-        if coming.left_out:
+        if coming.left_out and coming.left_out != memory.said_left_out:
+            memory.said_left_out = coming.left_out
             questions = "question" if coming.left_out == 1 else f"{coming.left_out} questions"
             await cl.Message(content=LEFT_OUT.format(questions=questions)).send()
         if coming.hit_the_limit:
             await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
         preferences.keep_up(where)
+    finally:
+        sessions.answer_ends(cl.context.session)
 
 
 @asynccontextmanager
@@ -196,21 +204,25 @@ async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
         where = await server.find(knobs)
         return where, await looks.look((where, knobs.model), lambda: model.which(where, knobs.model))
 
-    told = cl.user_session.get("told")
-    cl.user_session.set("told", None)
     knobs = preferences.knobs()
-    where, which = await (patiently(look) if patient else look())
-    if told != [where.root, which]:
+    try:
+        where, which = await (patiently(look) if patient else look())
+    except BaseException:
+        cl.user_session.set("told", None)
+        raise
+    told, now_told = cl.user_session.get("told"), [where.root, which]  # a list, as it comes back when a chat is resumed
+    cl.user_session.set("told", now_told)
+    if told != now_told:
         # The system's, so that it stands on the start screen and does not end it.
         await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()
-    cl.user_session.set("told", [where.root, which])  # a list, as it comes back when the chat is resumed
     return where, which
 
 
 async def _keep(reply: cl.Message, figures: Figures | None, mark: str = "") -> None:
     """Make what came of an answer part of the conversation, for the user and for the model."""
     if reply.content and figures:
-        await reply.stream_token(mark)
+        if mark:
+            await reply.stream_token(cut.marked(reply.content, mark))
         again.offer(reply)
         reply.metadata = {**(reply.metadata or {}), asides.FIGURES: figures.markdown}
         await reply.send()

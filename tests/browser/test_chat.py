@@ -31,6 +31,13 @@ def test_answers_and_remembers(chat: Chat, look: Look) -> None:
     look("second-answer")
 
 
+def test_a_way_to_begin_is_a_question_that_is_answered(chat: Chat) -> None:
+    chat.page.get_by_role("button", name="Ask for a fact").click()
+    expect(chat.from_user).to_have_count(1)
+    expect(chat.figures).to_have_count(1, timeout=ANSWER_MS)
+    expect(chat.from_app.first).to_have_text(re.compile(r"\w+"))
+
+
 def test_a_new_chat_remembers_nothing(chat: Chat, chat_address: str) -> None:
     chat.ask("What is the capital of France?")
     chat.page.goto(chat_address)

@@ -22,7 +22,7 @@ DOWN = STACK_ERRORS["foundry-not-running"]
 ERROR = Problem("foundry-not-running", DOWN.what, DOWN.fix).markdown
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.full)])
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=request.param)
     context.grant_permissions(["clipboard-read", "clipboard-write"])

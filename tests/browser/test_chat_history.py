@@ -45,6 +45,7 @@ def test_who_is_not_signed_in_is_asked_to(page: Page, chat_address: str, anna: P
     expect(page.locator("#password")).to_be_visible()
 
 
+@pytest.mark.full
 def test_too_many_guesses_are_told(page: Page, chat_address: str, anna: Person, look: Look) -> None:
     sign_in(page, chat_address, Person(chat_address, anna.name, "a guess"))
     statuses = []
@@ -86,6 +87,7 @@ def test_a_stopped_answer_stands_in_its_place(chat: Chat, anna: Person) -> None:
     expect(chat.from_app.first).to_have_text(re.compile(r"\w+ \w+ \w+.*\(stopped\)", re.DOTALL), timeout=OPEN_MS)
 
 
+@pytest.mark.full
 def test_an_edited_question_is_kept_as_it_was_last(chat: Chat, anna: Person) -> None:
     chat.ask(FRANCE)
     chat.from_user.hover()
@@ -180,6 +182,7 @@ def test_two_users_see_their_own_chats(chat: Chat, browser: Browser, chat_addres
             context.close()
 
 
+@pytest.mark.full
 def test_a_foreign_cookie_is_none(page: Page, chat_address: str, anna: Person) -> None:
     let_in(page.context, Person(chat_address, anna.name, "", cookie=f"{anna.signed_in()[:-6]}AAAAAA"))
     page.goto(chat_address)

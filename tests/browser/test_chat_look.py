@@ -53,7 +53,7 @@ def chat(page: Page, chat_address: str) -> StagedChat:
     return staged(page, chat_address)
 
 
-@pytest.fixture(params=["light", "dark"])
+@pytest.fixture(params=["light", pytest.param("dark", marks=pytest.mark.full)])
 def scheme(request: pytest.FixtureRequest) -> Scheme:
     return request.param  # type: ignore[no-any-return]
 

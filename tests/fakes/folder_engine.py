@@ -134,6 +134,7 @@ class FolderContainer:
         for place in PLACES:
             there = (self.root / place.lstrip("/")).resolve()  # a mounted folder is no link
             text = text.replace(f'Path("{place}")', f"Path({str(there)!r})")
+        text = text.replace("signal.pause()", "None")  # here it need not wait for the container's end
         done = subprocess.run([sys.executable, "-I", "-c", text, *argv[4:]], capture_output=True, check=False)
         return done.returncode, done.stdout, done.stderr
 

@@ -24,6 +24,8 @@ class ModelServer(FakeFoundry):
         """None: all of `models`."""
         self.knows_loaded = True
         """False: an OpenAI-compatible server that is not Foundry Local."""
+        self.loaded_refuses: Refusal | None = None
+        """What the question gets which models are loaded."""
         self.refuses: Refusal | None = None
         """What every request gets."""
         self.chat_refuses: Refusal | None = None
@@ -77,6 +79,8 @@ class ModelServer(FakeFoundry):
             reply = _json(first[1], first[0])
         elif refusal := self.refuses or (self.chat_refuses if chat else None):
             reply = _json(refusal[1], refusal[0])
+        elif received.target == "/models/loaded" and self.loaded_refuses:
+            reply = _json(self.loaded_refuses[1], self.loaded_refuses[0])
         elif received.target == "/models/loaded":
             missing = _json({"error": "no such page"}, "404 Not Found")
             reply = _json(self.models if self.loaded is None else self.loaded) if self.knows_loaded else missing

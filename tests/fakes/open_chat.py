@@ -77,6 +77,8 @@ class OpenChat:
         self._session, self._thread = str(uuid.uuid4()), str(uuid.uuid4())
         self._news = asyncio.Condition()
         self._question = ""
+        self._entered: dict[str, Any] = {}
+        self._resumes = False
         self._runs: set[str] = set()  # what the app has started because of the question
         self._answers: set[str] = set()
         self._asides: dict[str, str] = {}
@@ -86,29 +88,53 @@ class OpenChat:
         page.on("disconnect", self._on_disconnect)
 
     @property
+    def session(self) -> str:
+        """The id that the page gave its session."""
+        return self._session
+
+    @property
     def messages(self) -> list[Shown]:
         """The conversation, and the app's own words in it."""
         return [message for message in self.shown.values() if message.type in CONVERSATION]
 
     async def enter(self, persona: str, chat_id: str, headers: Mapping[str, str], *, panel: bool) -> None:
         """Connect, and wait until the page is set up."""
+        self._entered = {"headers": {**headers, **self._cookie}, "auth": self._auth(persona, chat_id)}
+        await self._connect()
+        last = "chat_settings" if panel else "clear_call_fn"  # that Chainlit itself says while it sets a session up
+        await self.hears(last)
+
+    async def comes_back(self) -> list[Event]:
+        """Lose the connection and make another one, as the page does by itself; returns what the app says to that."""
+        before = len(self.events)
+        await self._page.disconnect()
+        self.lost = None
+        self._entered["auth"]["threadId"] = self._entered["auth"]["threadId"] or await self.chat_id()
+        await self._connect()
+        await self._until(lambda: any(name == "clear_call_fn" for name, _ in self.events[before:]))
+        if self._resumes:
+            await self._until(lambda: any(name == "resume_thread" for name, _ in self.events[before:]))
+        return self.events[before:]
+
+    async def _connect(self) -> None:
         await self._page.connect(
             self.url,
-            headers={**headers, **self._cookie},
-            auth={
-                "sessionId": self._session,
-                "clientType": "webapp",
-                "userEnv": "{}",
-                "chatProfile": persona,
-                "threadId": chat_id,
-            },
+            **self._entered,
             transports=["websocket"],
             socketio_path="/ws/socket.io",
             wait_timeout=CONNECT_SECONDS,
         )
         await self._page.emit("connection_successful")
-        last = "chat_settings" if panel else "clear_call_fn"  # that Chainlit itself says while it sets a session up
-        await self.hears(last)
+
+    def _auth(self, persona: str, chat_id: str) -> dict[str, str]:
+        self._resumes = bool(chat_id)
+        return {
+            "sessionId": self._session,
+            "clientType": "webapp",
+            "userEnv": "{}",
+            "chatProfile": persona,
+            "threadId": chat_id,
+        }
 
     # --- the conversation ---
 
@@ -228,8 +254,11 @@ class OpenChat:
 
     def show_resumed(self) -> None:
         """Have the messages of a chat that was opened again on the page, so that they can be edited."""
-        for step in self.heard("resume_thread")[0]["steps"]:
+        self.shown.clear()
+        for step in self.heard("resume_thread")[-1]["steps"]:
             self.shown[step["id"]] = Shown(step["id"], step["type"], step["output"])
+            if step["type"] == "user_message":
+                self._question = step["id"]
 
     def _begin(self, question: str) -> None:
         self._question, self._runs, self._answers = question, {question}, set()

@@ -49,7 +49,7 @@ class Seen:
 async def watched(settings: Settings, log: Path, probes: int, seconds_with_answers: float) -> tuple[Seen, Seen]:
     """So many probes, some at a time, while the monitor is asked again and again; the later ones ask for no answers."""
     by_probe, by_monitor = Seen(), Seen()
-    began = time.monotonic()
+    began = 0.0
     left = iter(range(probes))
 
     async def ask_the_stack() -> None:
@@ -73,6 +73,7 @@ async def watched(settings: Settings, log: Path, probes: int, seconds_with_answe
     over = asyncio.Event()
     with busy_processes(BUSY_PROCESSES, log):
         async with people_who_talk(settings, PEOPLE) as talks:
+            began = time.monotonic()
             monitor = asyncio.create_task(ask_the_monitor(over))
             await asyncio.gather(*(ask_the_stack() for _ in range(AT_ONCE)))
             over.set()

@@ -120,6 +120,43 @@ async def test_a_bad_file_is_a_clear_word_and_no_question(way: WholeWay, guest: 
     assert way.lives() == lives
 
 
+async def test_beside_a_bad_file_the_good_one_counts(way: WholeWay, guest: Person) -> None:
+    told = fact()
+    before = len(way.foundry.requests)
+    async with guest.opens_the_page() as page:
+        files = [
+            await page.attach("facts.txt", told.encode()),
+            await page.attach("bad.pdf", b"%PDF-1.7", "application/pdf"),
+        ]
+        reply = await page.ask("What is the code?", files)
+    assert (len(reply.errors), bool(reply.text)) == (1, True)
+    assert "`facts.txt` was given to the model." in reply.notices[0]
+    (request,) = questions(way, before)
+    assert told in request[-1]["content"]
+
+
+async def test_what_is_never_sent_makes_room_for_what_comes(way: WholeWay, guest: Person) -> None:
+    async with guest.opens_the_page() as one, guest.opens_the_page() as another:
+        first = await one.attach("first.txt", b"a" * 10_000_000)
+        for _ in range(6):
+            await another.attach("more.txt", b"a" * 10_000_000)
+        assert len(kept(way)) == 5
+        (error,) = (await one.ask("What is in it?", [first])).errors
+    assert "`first.txt` can't be read: it waited so long" in error
+
+
+async def test_what_was_attached_is_named_in_what_is_taken_away(guest: Person) -> None:
+    async with guest.opens_the_page() as page, guest.on_the_page() as user:
+        await page.ask("What is the code?", [await page.attach("facts.md", fact().encode(), "text/markdown")])
+        chat_id = await page.chat_id()
+        taken = (await user.call("GET", f"/export/{chat_id}.json")).json()
+        text = (await user.call("GET", f"/export/{chat_id}.md")).text
+    assert [each["files"] for each in taken["messages"] if each["role"] == "user"] == [
+        [{"name": "facts.md", "type": "text/markdown"}]
+    ]
+    assert "Attached: facts.md" in text
+
+
 async def test_more_files_than_the_page_takes_are_refused(guest: Person) -> None:
     async with guest.opens_the_page() as page:
         many = [await page.attach(f"{number}.txt", b"Hello.") for number in range(6)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from docker.models.containers import Container
 
-from fakes.chat_people import Person, another_user
+from fakes.chat_container import is_back, is_healthy, kill_the_app
+from fakes.chat_people import Person, another_user, finish
 from fakes.waiting import wait_until
 from stack.settings import ROOT, Settings
 
@@ -115,13 +116,28 @@ def test_nobody_sees_or_changes_the_chats_of_another(anna: Person, bert: Person)
         ("PUT", "/feedback"): {"feedback": feedback, "sessionId": "any"},
         ("GET", f"/export/{chat_id}.md"): None,
         ("GET", f"/export/{chat_id}.json"): None,
-        ("GET", f"/files/{chat_id}/x"): None,
     }
     statuses = {what: bert.call(*what, body).status_code for what, body in refused.items()}
     assert {what for what, status in statuses.items() if status < 400} == set(), statuses
     assert bert.call("GET", "/export/all.json").json()["chats"] == []
+    finish(slips_something_in(bert, chat_id))
     assert isinstance(bert.opened(chat_id), str)
     assert anna.call("GET", f"/project/thread/{chat_id}").json() == before
+
+
+async def slips_something_in(bert: Person, chat_id: str) -> None:
+    """Whatever the app answers to it: under another's chat nothing comes of it."""
+    element = {
+        "id": str(uuid.uuid4()),
+        "threadId": chat_id,
+        "type": "custom",
+        "name": "x",
+        "display": "inline",
+        "props": {},
+    }
+    async with bert.opens_the_page() as page, bert.on_the_page() as user:
+        for method in ("PUT", "DELETE"):
+            await user.call(method, "/project/element", {"element": element, "sessionId": page.session})
 
 
 def test_what_is_taken_away_is_what_was_said(anna: Person) -> None:
@@ -170,18 +186,6 @@ def test_the_probe_leaves_nothing(settings: Settings, container: Find) -> None:
 # --- the container ends ---
 
 
-def kill_the_app(container: Container) -> None:
-    """End it as the kernel would; the engine starts it again."""
-    processes = container.top()["Processes"]
-    (app,) = [int(each[1]) for each in processes if "app.py" in each[-1] and "docker-init" not in each[-1]]
-    os.kill(app, 9)
-
-
-def is_healthy(container: Container) -> bool:
-    container.reload()
-    return str(container.attrs["State"].get("Health", {}).get("Status")) == "healthy"
-
-
 def test_a_restart_changes_nothing(anna: Person, container: Find) -> None:
     chat_id = asked(anna)
     before = anna.messages(chat_id)
@@ -198,16 +202,18 @@ def test_killed_in_an_answer_it_loses_that_answer_at_most(anna: Person, containe
     before = anna.messages(chat_id)
     chainlit = container("chainlit")
     started = chainlit.attrs["State"]["StartedAt"]
-    told = threading.Thread(target=lambda: anna.ask(LONG))
-    told.start()
-    wait_until(lambda: len(anna.chats()) == 2, 60)
-    kill_the_app(chainlit)
-    told.join(60)
-    wait_until(lambda: is_healthy(chainlit) and chainlit.attrs["State"]["StartedAt"] != started, START_SECONDS)
+    finish(killed_in_an_answer(anna, chainlit))
+    wait_until(lambda: is_back(chainlit, started), START_SECONDS)
     assert anna.messages(chat_id) == before
     (other,) = [each["id"] for each in anna.chats() if each["id"] != chat_id]
-    assert said(anna.messages(other))[0] == (
-        "user_message",
-        "Tell me a long story about a lighthouse, with every detail.",
-    )
+    assert said(anna.messages(other)) == [("user_message", LONG)]
     assert asked(anna)
+
+
+async def killed_in_an_answer(anna: Person, chainlit: Container) -> None:
+    async with anna.opens_the_page() as page:
+        await page.begin(LONG)
+        await page.first_text()
+        kill_the_app(chainlit)
+        with pytest.raises(AssertionError):
+            await page.end(60)

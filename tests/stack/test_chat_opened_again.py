@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from chat import personas
 from chat.context import IMPOSSIBLE
@@ -56,6 +59,73 @@ async def test_it_goes_on_as_it_was_left(way: WholeWay, guest: Person) -> None:
     assert (told["max_output_tokens"], told["instructions"]) == (77, writer.system_prompt)
     assert [each["role"] for each in told["input"]] == ["user", "assistant", "user"]
     assert FACT in told["input"][0]["content"]
+
+
+async def test_its_newest_answer_can_be_made_again(way: WholeWay, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        await page.ask("What is one?")
+        chat_id = await page.chat_id()
+    await stored(guest, chat_id, 1)
+    async with guest.opens_the_page(chat_id=chat_id) as page:
+        await page.hears("action")
+        page.show_resumed()
+        asked = len(way.foundry.requests)
+        answer = await page.again()
+        assert (answer.errors, bool(answer.text), len(page.buttons)) == ([], True, 1)
+    await stored(guest, chat_id, 1)
+    (told,) = questions(way, asked)
+    assert [each["content"] for each in told["messages"]] == ["What is one?"]
+
+
+async def said(guest: Person, chat_id: str) -> list[str]:
+    """The questions that are kept, in their order."""
+    async with guest.on_the_page() as user:
+        kept = (await user.call("GET", f"/project/thread/{chat_id}")).json()["steps"]
+    return [each["output"] for each in kept if each["type"] == "user_message"]
+
+
+async def test_a_page_that_was_away_is_told_nothing_twice(way: WholeWay, guest: Person) -> None:
+    async with guest.opens_the_page() as page:
+        for question in ("What is one?", "What is two?"):
+            await page.ask(question)
+        chat_id = await page.chat_id()
+    await stored(guest, chat_id, 2)
+    async with guest.opens_the_page(chat_id=chat_id) as page:
+        await page.resumed()
+        await page.comes_back()
+        page.show_resumed()
+        asked = len(way.foundry.requests)
+        await page.edit(1, "What is three?")
+        (told,) = questions(way, asked)
+        assert [each["content"] for each in told["input"] if each["role"] == "user"] == [
+            "What is one?",
+            "What is three?",
+        ]
+        assert len(page.buttons) == 1
+    await stored(guest, chat_id, 2)
+    assert await said(guest, chat_id) == ["What is one?", "What is three?"]
+
+
+@pytest.fixture
+def slowly(way: WholeWay) -> Iterator[None]:
+    """The model takes its time."""
+    way.foundry.answer_to, way.foundry.seconds_a_chunk = lambda _: ["word "] * 40, 0.1
+    yield
+    way.foundry.answer_to, way.foundry.seconds_a_chunk = None, 0.0
+
+
+async def test_a_page_that_was_away_in_an_answer_is_told_that_it_goes_on(guest: Person, slowly: None) -> None:
+    async with guest.opens_the_page() as page:
+        await page.begin("What is one?")
+        await page.first_text()
+        await page.comes_back()  # to which Chainlit itself says that nothing is under way
+        async with asyncio.timeout(SOON):
+            while [name for name, _ in page.events if name.startswith("task_")][-1] != "task_start":
+                await asyncio.sleep(0.02)
+        answer = await page.end()
+        assert answer.text.split()[-1] == "word"
+        chat_id = await page.chat_id()
+    await stored(guest, chat_id, 1)
 
 
 async def test_its_questions_can_be_edited_and_its_answers_made_again(way: WholeWay, guest: Person) -> None:

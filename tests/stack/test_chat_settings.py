@@ -16,6 +16,7 @@ from fakes.whole_way import WholeWay
 
 SMALL = "smollm2-135m-instruct-generic-cpu:1"
 OTHER = "phi-4-mini-instruct-generic-cpu:5"
+SOON = 20.0
 AWAY = "qwen2.5-7b-instruct-generic-cpu:4"
 
 
@@ -112,6 +113,9 @@ async def test_loaded_models_are_offered_and_others_come_with_their_command(serv
 async def test_a_chosen_model_that_goes_away_is_never_replaced_silently(server: ModelServer, guest: Person) -> None:
     async with guest.opens_the_page() as page:
         await page.set(model=OTHER)
+        async with asyncio.timeout(SOON):
+            while not any(f"**{OTHER}** answers you" in message.text for message in page.messages):
+                await asyncio.sleep(0.02)
         server.loaded = [SMALL]
         asked = len(server.completions)
         reply = await page.ask("Hello?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -56,7 +57,6 @@ def users(settings: Settings, *arguments: str) -> Finished:
         ("GET", "/export", None),
         ("GET", "/export/all.json", None),
         ("GET", "/export/x.md", None),
-        ("GET", "/files/x/y", None),
     ],
 )
 def test_nothing_is_told_without_signing_in(settings: Settings, method: str, path: str, body: object) -> None:
@@ -69,7 +69,13 @@ def test_nothing_is_told_without_signing_in(settings: Settings, method: str, pat
 def test_no_socket_is_opened_without_signing_in(settings: Settings) -> None:
     async def opened() -> None:
         async with chat.socket() as page:
-            auth = {"sessionId": "s", "clientType": "webapp", "userEnv": "{}", "chatProfile": "", "threadId": ""}
+            auth = {
+                "sessionId": str(uuid.uuid4()),
+                "clientType": "webapp",
+                "userEnv": "{}",
+                "chatProfile": "",
+                "threadId": "",
+            }
             await page.connect(address(settings), auth=auth, transports=["websocket"], socketio_path="/ws/socket.io")
 
     with pytest.raises(socketio.exceptions.ConnectionError):
@@ -134,6 +140,50 @@ def test_a_session_ends_with_its_password(settings: Settings, anna: Person) -> N
     again = replace(anna, password=new, cookie="")
     assert again.call("GET", "/user").status_code == 200
     assert anna.opened("x") != "Thread not found."  # nor does a socket take the old session
+
+
+@pytest.mark.parametrize("end", ["reset", "removed"])
+async def test_an_open_page_ends_with_its_account(settings: Settings, anna: Person, end: str) -> None:
+    password = anna.password
+    async with anna.opens_the_page() as page:
+        await page.ask("What is the capital of France?")
+        if end == "reset":
+            password = accounts.reset(settings, client(), accounts.CHAT, anna.name)
+        else:
+            accounts.remove(settings, client(), anna.name)
+        await page.begin("And of Germany?")
+        with pytest.raises(AssertionError, match="disconnect"):
+            await page.end(seconds=30)
+        assert "no longer signed in" in page.heard("toast")[-1]["message"]
+        chat_id = await page.chat_id()
+    if end == "reset":
+        async with replace(anna, password=password, cookie="").on_the_page() as user:
+            steps = (await user.call("GET", f"/project/thread/{chat_id}")).json()["steps"]
+        assert [each["output"] for each in steps if each["type"] == "user_message"] == [
+            "What is the capital of France?"
+        ]
+
+
+@pytest.mark.parametrize("name", ["/data", "../../data", ".", "", "x"])
+async def test_no_folder_is_named_by_a_page(settings: Settings, anna: Person, name: str) -> None:
+    """Chainlit deletes the folder of that name with the session."""
+    async with anna.on_the_page() as user, chat.socket() as page:
+        auth = {"sessionId": name, "clientType": "webapp", "userEnv": "{}", "chatProfile": "", "threadId": ""}
+        with pytest.raises(socketio.exceptions.ConnectionError):
+            await page.connect(
+                address(settings),
+                auth=auth,
+                headers={"Cookie": user.cookie},
+                transports=["websocket"],
+                socketio_path="/ws/socket.io",
+            )
+        await page.connect(
+            address(settings),
+            auth={**auth, "sessionId": str(uuid.uuid4())},
+            headers={"Cookie": user.cookie},
+            transports=["websocket"],
+            socketio_path="/ws/socket.io",
+        )
 
 
 def test_the_first_users_password_is_reset_and_shown(settings: Settings) -> None:

@@ -380,6 +380,7 @@ def test_a_download_that_fails_says_so(
 
 
 @pytest.mark.full
+@pytest.mark.full
 def test_another_model_replaces_the_running_one(make_settings: MakeSettings, said: Say, cloud: Cloud) -> None:
     first = foundry.ensure(make_settings(), silent, said.append)
     second = foundry.ensure(make_settings(model="qwen2.5-0.5b", catalog_url=cloud.catalog_url), silent, said.append)
@@ -391,6 +392,7 @@ def test_another_model_replaces_the_running_one(make_settings: MakeSettings, sai
     assert (third.pid, third.model) == (second.pid, second.model)  # auto keeps what is loaded
 
 
+@pytest.mark.full
 def test_one_more_model_is_loaded_beside_the_running_one(make_settings: MakeSettings, said: Say, cloud: Cloud) -> None:
     settings = make_settings(model="qwen2.5-0.5b", catalog_url=cloud.catalog_url)
     first = foundry.ensure(settings, silent, said.append)
@@ -515,6 +517,7 @@ def test_another_projects_daemon_is_nobodys_to_adopt(make_settings: MakeSettings
     assert is_open(other.url)
 
 
+@pytest.mark.full
 def test_the_command_from_start_to_stop(settings: Settings, tmp_path: Path) -> None:
     def call(*arguments: str) -> tuple[int, str]:
         code = (

@@ -82,7 +82,6 @@ CHAINLIT = (
     "GET /user",
     "GET /export",
     "GET /export/x.md",
-    "GET /files/x/y",
     "POST /set-session-cookie",
     "POST /mcp",
     "GET /avatars/x",

@@ -87,7 +87,9 @@ def test_limits_hold(container: Find, settings: Settings, service: str) -> None:
     assert not config["Privileged"]
 
 
-@pytest.mark.parametrize("service", LASTING)
+@pytest.mark.parametrize(
+    "service", [each if each == "chainlit" else pytest.param(each, marks=pytest.mark.full) for each in LASTING]
+)
 def test_processes_are_limited_by_the_kernel(container: Find, inside: Inside, service: str) -> None:
     forks = "i=0; while [ $i -lt 300 ]; do sleep 5 & i=$((i+1)); done; wait"
     done = inside(service).run(f"sh -c '{forks}'")

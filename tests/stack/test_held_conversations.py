@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from docker.models.containers import Container
 
+from fakes.chat_container import is_back, kill_the_app
 from fakes.chat_people import Person
 from fakes.open_chat import OpenChat
 from fakes.witness import witnessing
@@ -19,15 +22,12 @@ from stack.parts.foundry import record
 from stack.settings import Settings
 
 SECONDS = 20
+START_SECONDS = 90
+NOTE = "The train left in the morning and the sea was calm all day long. "
+# Long, with short answers: after one that MAX_TOKENS cuts, the next turn is computed whole.
 QUESTIONS = [
-    "What is a river?",
-    "Where does its water come from?",
-    "Name three long ones.",
-    "Which of them is the longest?",
-    "What lives in it?",
-    "How do people cross it?",
-    "What is a bridge made of?",
-    "Who builds bridges?",
+    f"My notes: {NOTE * 4}\nWhat is the capital of {country}?"
+    for country in ("France", "Germany", "Italy", "Spain", "Poland", "Greece", "Japan", "Egypt")
 ]
 
 Stored = list[dict[str, Any]]
@@ -139,6 +139,22 @@ async def test_a_stopped_answer_is_kept_and_not_stored(chat: OpenChat, stored: C
     assert len(stored()) == 1
     assert "Paris" in (await chat.ask("What is the capital of France?")).text
     assert len(stored()) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may end another user's process")
+async def test_what_a_killed_app_held_is_gone_when_it_is_back(
+    chat: OpenChat, stored: Callable[[], Stored], container: Callable[[str], Container]
+) -> None:
+    await chat.ask("What is the capital of France?")
+    await chat.ask("And of Germany?")
+    assert len(stored()) == 1
+    chainlit = container("chainlit")
+    started = chainlit.attrs["State"]["StartedAt"]
+    kill_the_app(chainlit)
+    async with asyncio.timeout(START_SECONDS):
+        while not await asyncio.to_thread(is_back, chainlit, started):
+            await asyncio.sleep(0.2)
+    await until(lambda: stored() == [])
 
 
 async def test_evicted_it_is_told_again_unseen(

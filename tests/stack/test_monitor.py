@@ -158,6 +158,7 @@ def test_metrics(settings: Settings, page: str) -> None:
 # --- what it costs ---
 
 
+@pytest.mark.full
 def test_many_callers_share_one_run_and_its_result_lasts(settings: Settings, page: str) -> None:
     when_due(settings, page)
     before = completions(settings)
@@ -188,6 +189,7 @@ def test_it_asks_for_eight_tokens_at_most(settings: Settings, page: str) -> None
     assert max(asked) <= yardstick * 1.1, (asked, yardstick)
 
 
+@pytest.mark.full
 def test_it_leaves_no_chat_behind(settings: Settings, page: str, container: Callable[[str], Container]) -> None:
     fresh(settings, page)
     code, password = container("monitor").exec_run(["cat", "/run/secrets/open-webui-password"])
@@ -197,6 +199,7 @@ def test_it_leaves_no_chat_behind(settings: Settings, page: str, container: Call
     assert monitor.call("GET", "/api/v1/chats/") == []
 
 
+@pytest.mark.full
 def test_users_go_first(settings: Settings, page: str) -> None:
     fresh(settings, page)
     skipped = one(samples(page), "runs_skipped_busy_total")

@@ -52,6 +52,7 @@ def test_second_run_is_silent_and_costs_little(made: Clone) -> None:
     assert time.monotonic() - begin - alone < 0.5  # 0.05 s measured; the rest is for a busy machine
 
 
+@pytest.mark.full
 def test_changed_lock_is_made_anew_without_what_it_no_longer_names(made: Clone) -> None:
     made.lock("second==2")
     _, out, err = made.run()
@@ -69,6 +70,7 @@ def test_extra_lock_is_added_and_stays(made: Clone) -> None:
     assert made.run()[1:] == (out.replace("'--tests'", ""), "")
 
 
+@pytest.mark.full
 def test_moved_folder_is_made_anew(made: Clone, tmp_path: Path) -> None:
     moved = Clone(tmp_path / "moved", made.wheels)
     shutil.copytree(made.folder, moved.folder, symlinks=True)
@@ -84,6 +86,7 @@ def test_moved_folder_is_made_anew(made: Clone, tmp_path: Path) -> None:
         "stamp gone",
     ],
 )
+@pytest.mark.full
 def test_damage_is_repaired(made: Clone, damage: str) -> None:
     made.lock("first==1")
     made.run()
@@ -100,6 +103,7 @@ def test_damage_is_repaired(made: Clone, damage: str) -> None:
     assert (code, out.endswith("['first==1']\n"), MAKING in err) == (0, True, True)
 
 
+@pytest.mark.full
 def test_interrupted_is_quiet_and_the_next_run_repairs(fresh: Clone) -> None:
     first = fresh.start()
     assert first.stderr is not None
@@ -112,6 +116,7 @@ def test_interrupted_is_quiet_and_the_next_run_repairs(fresh: Clone) -> None:
     assert fresh.run()[0] == 0
 
 
+@pytest.mark.full
 def test_two_at_once_make_it_once(fresh: Clone) -> None:
     both = [fresh.start(), fresh.start()]
     said = [each.communicate(timeout=120)[1] for each in both]
@@ -147,6 +152,7 @@ def test_folder_of_somebody_else_is_not_touched(fresh: Clone) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.full
 def test_under_sudo_it_belongs_to_the_user(fresh: Clone) -> None:
     assert fresh.run(SUDO_UID="4321", SUDO_GID="4321")[0] == 0
     owners = {path.lstat().st_uid for path in (fresh.environment, *fresh.environment.rglob("*"))}

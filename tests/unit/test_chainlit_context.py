@@ -114,6 +114,17 @@ async def test_who_says_nothing_is_not_asked_again(fake: ModelServer, server: Se
     assert len(fake.requests) == 2
 
 
+async def test_what_was_said_once_does_not_count_for_ever(
+    fake: ModelServer, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Window().refused(
+        conversation(2), server, MODEL, "the model's maximum context length of 16 tokens (31 input + 1024 output)"
+    )
+    assert await known_limit(server, MODEL) == 16
+    monkeypatch.setattr(context, "LIMIT_COUNTS_SECONDS", 0.0)
+    assert await known_limit(server, MODEL) == fake.stored.context_length
+
+
 async def test_a_server_in_trouble_is_asked_again(fake: ModelServer, server: Server) -> None:
     fake.refuses = ("503 Service Unavailable", {"error": {"message": "no"}})
     assert await known_limit(server, MODEL) is None
@@ -190,6 +201,17 @@ async def test_an_edit_before_the_cut_begins_anew(fake: ModelServer, server: Ser
     window.open()
     assert await window.fit(conversation(2), server, MODEL, 1000) == conversation(2)
     assert window.left_out == 0
+
+
+async def test_an_edit_behind_the_cut_tells_what_fits_again(fake: ModelServer, server: Server) -> None:
+    fake.stored.context_length = 4000
+    window = Window()
+    left = len(conversation(20)) - len(await window.fit(conversation(20), server, MODEL, 1000))
+    window.settle()
+    window.open()
+    edited = conversation(left // 2 + 1)
+    assert len(await window.fit(edited, server, MODEL, 1000)) > 3
+    assert window.left_out < left // 2
 
 
 async def test_a_model_that_takes_more_is_told_more(fake: ModelServer, server: Server) -> None:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from chat import export
-from chat.conversation import ANSWER
+from chat.conversation import ANSWER, FILES
 from stack.settings import ROOT
 
 SCHEMA = json.loads((ROOT / "docs" / "chat-export.schema.json").read_text(encoding="utf-8"))
@@ -33,10 +33,14 @@ THREAD: dict[str, Any] = {
     "createdAt": "2026-11-27T09:30:00.000000Z",
     "tags": ["Pirate"],
     "metadata": {"told": ["http://x", "phi"], "env": {}},
-    "elements": [{"id": "f", "forId": "q", "name": "a.csv", "mime": "text/csv", "url": "/files/t1/f"}],
     "steps": [
         step("n", "system_message", "**phi** answers you."),
-        step("q", "user_message", "# Was\n\nist 2 < 3?\n", metadata={"attached-text": "1,2"}),
+        step(
+            "q",
+            "user_message",
+            "# Was\n\nist 2 < 3?\n",
+            metadata={"attached-text": "1,2", FILES: [{"name": "a.csv", "type": "text/csv"}]},
+        ),
         step("r", "run", "", name="on_message", feedback=BAD),
         step(
             "a",

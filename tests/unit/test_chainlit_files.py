@@ -110,6 +110,12 @@ def test_a_word_document_is_read_with_its_tables() -> None:
     )
 
 
+def test_a_text_about_pdfs_is_none() -> None:
+    text = "A PDF begins with %PDF-1.7, says the book.\n"
+    assert read(text.encode(), "md", PLENTY) == Contents(text)
+    assert read(b"before it\n" + documents.pdf(["Hello."]), "pdf", PLENTY).text == "Hello."
+
+
 def test_the_content_counts_and_not_the_name() -> None:
     assert read(documents.pdf(["Hello."]), "txt", PLENTY).text == "Hello."
     assert read(documents.docx(["Hello."]), "pdf", PLENTY).text == "Hello."

@@ -89,6 +89,7 @@ class Chat:
         self.told[at:] = [{"role": "user", "content": question}]
 
     def _answer(self) -> Answer:
+        self.memory.place.open()
         system = self.knobs.system_prompt
         told: list[Told] = [{"role": "system", "content": system}] if system else []
         return self.coming([*told, *self.told])
@@ -548,6 +549,45 @@ async def test_an_answer_that_ends_after_its_chat_leaves_nothing(
     assert await asking == ANSWER
     await until(lambda: not server.stored.held)
     await until(lambda: not Journal(journal).records)
+
+
+async def test_an_answer_that_begins_after_its_chat_is_not_held(
+    server: ModelServer, holder: Holder, chat: Callable[..., Chat]
+) -> None:
+    talk = chat()
+    for question in ("one", "two"):
+        await talk.ask(question)
+    coming = talk.coming([*talk.told, {"role": "user", "content": "three"}])  # it waits in the line
+    await talk.memory.end()
+    assert "".join([piece async for piece in coming.pieces()]) == ANSWER
+    assert (held(server), holder.places) == ([], ())
+    await talk.ask("three")  # the page is back
+    assert len(held(server)) == 1
+
+
+async def test_the_end_of_the_app_in_an_answer_leaves_what_the_next_start_finds(
+    server: ModelServer, holder: Holder, chat: Callable[..., Chat], journal: Path
+) -> None:
+    talk = chat()
+    for question in ("one", "two"):
+        await talk.ask(question)
+    talk.told.append({"role": "user", "content": "three"})
+    server.endless = True
+    async with aclosing(talk.coming(talk.told).pieces()) as pieces:
+        await anext(pieces)
+        await holder.close()
+        assert [each.id for each in Journal(journal).records] != []
+    await until(lambda: Journal(journal).records == [])
+
+
+async def test_trouble_in_passing_does_not_end_the_holding(server: ModelServer, chat: Callable[..., Chat]) -> None:
+    talk = chat()
+    await talk.ask("one")
+    server.loaded_refuses = "503 Service Unavailable", {"error": {"message": "starting"}}
+    await talk.ask("two")
+    server.loaded_refuses = None
+    await talk.ask("three")
+    assert len(server.responses) == 1
 
 
 async def test_the_end_of_the_app_leaves_nothing(

@@ -88,6 +88,7 @@ async def test_an_answer_under_way_is_written_to_its_end() -> None:
     line = Line()
     answered, waits = await in_line(line), await in_line(line)
     page_left(Session(answered, to_clear=True), line)
+    assert await stays(answered, 0.2)
     session = Session(waits)
     page_left(session, line)
     answered.cancel()  # so that the turn is the other's, who has not come back in time

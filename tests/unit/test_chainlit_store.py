@@ -140,11 +140,9 @@ def test_a_long_name_is_one_short_line(chats: Chats) -> None:
 def test_what_comes_late_does_not_bring_a_deleted_chat_back(chats: Chats) -> None:
     say(chats, "q", "question")
     chats.judge("id-of-anna", "q", 1, None)
-    chats.keep_file({"id": "f", "threadId": "t1", "forId": "q"}, b"x")
     chats.delete_thread("t1")
     chats.keep_step(step("a", "the rest of an answer"), "id-of-anna")
     chats.keep_thread("t1", metadata={"chat_settings": {}})
-    chats.keep_file({"id": "f2", "threadId": "t1", "forId": "q"}, b"x")
     assert chats.thread("t1") is None
     assert names(chats) == []
 
@@ -152,7 +150,6 @@ def test_what_comes_late_does_not_bring_a_deleted_chat_back(chats: Chats) -> Non
 def test_nothing_of_a_deleted_chat_is_left(chats: Chats, engine: Engine) -> None:
     say(chats, "q", "question")
     chats.judge("id-of-anna", "q", 1, None)
-    chats.keep_file({"id": "f", "threadId": "t1", "forId": "q"}, b"x")
     chats.delete_thread("t1")
     with engine.begin() as db:
         left = {table.name: db.execute(select(table)).all() for table in tables.metadata.sorted_tables}
@@ -173,6 +170,10 @@ def test_not_even_in_the_files(tmp_path: Path) -> None:
     assert in_files(b"a word that stays")
     assert in_files(b"a word that goes")
     chats.delete_thread("t2")
+    assert in_files(b"a word that stays")
+    assert not in_files(b"a word that goes")
+    say(chats, "q3", "a word that goes", thread="t1")
+    chats.delete_step("t1", "q3")
     assert in_files(b"a word that stays")
     assert not in_files(b"a word that goes")
     engine.dispose()
@@ -235,7 +236,6 @@ def test_feedback_is_kept_changed_found_and_taken_back(chats: Chats) -> None:
 def test_nobody_else_can_do_anything_with_an_id(chats: Chats) -> None:
     say(chats, "q", "anna's question")
     made = chats.judge("id-of-anna", "q", 1, None)
-    chats.keep_file({"id": "f", "threadId": "t1", "forId": "q"}, b"anna's")
     before = chats.thread("t1")
     assert chats.judge("id-of-bert", "q", 0, "haha") is None
     assert made
@@ -243,31 +243,13 @@ def test_nobody_else_can_do_anything_with_an_id(chats: Chats) -> None:
     say(chats, "q1", "bert's", thread="t2", user="bert")
     with pytest.raises(IntegrityError):
         say(chats, "q", "haha", thread="t2", user="bert")
-    with pytest.raises(IntegrityError):
-        chats.keep_file({"id": "f", "threadId": "t2", "forId": "q1"}, b"haha")
     chats.delete_step("t2", "q")
-    chats.delete_file("t2", "f")
     chats.keep_thread("t1", user_id="id-of-bert", name="mine")
     say(chats, "q2", "haha", thread="t1", user="bert")
     chats.keep_step(step("q", "haha", thread="t1"), "id-of-bert")
-    assert chats.file("t2", "f") is None
     assert chats.thread("t1") == before
-    assert chats.file("t1", "f") == ({"id": "f", "threadId": "t1", "forId": "q"}, b"anna's")
     assert names(chats, "bert") == ["bert's"]
     assert chats.list_threads("id-of-bert", first=9, after="t1")[0] != before
-
-
-def test_a_file_is_kept_and_goes_with_its_message(chats: Chats) -> None:
-    say(chats, "q", "question")
-    details = {"id": "f", "threadId": "t1", "forId": "q", "name": "a.txt"}
-    chats.keep_file(details, b"\0content")
-    chats.keep_file({**details, "name": "b.txt"}, None)
-    assert chats.file("t1", "f") == ({**details, "name": "b.txt"}, b"\0content")
-    found = chats.thread("t1")
-    assert found is not None
-    assert [each["name"] for each in found["elements"]] == ["b.txt"]
-    chats.delete_step("t1", "q")
-    assert chats.file("t1", "f") is None
 
 
 # --- the database itself ---

@@ -399,3 +399,53 @@ def test_a_backup_that_is_interrupted_leaves_nothing(here: Path) -> None:
         else:
             assert number > 8
             return
+
+
+# --- an engine that loses what programs print, as a busy one does ---
+
+
+def test_a_version_that_is_lost_is_asked_again(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = folder_engine.run, list[Any]()
+
+    def run(container: Any, argv: Any) -> str:
+        asked.append(argv)
+        return real(container, argv) if len(asked) % 2 == 0 else ""
+
+    monkeypatch.setattr(beside, "run", run)
+    assert keeping.check(stack.make(), silent).manifest.versions == {"chainlit": "2.12.0", "open-webui": "0.12.4"}
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize("lost", [0, 1, -1])
+def test_a_piece_of_a_volume_that_is_lost_makes_no_backup(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    real = stack.engine.api.exec_start
+
+    def exec_start(name: str, **options: Any) -> Iterator[Any]:
+        pieces = list(real(name, **options))
+        printed = [at for at, (out, _) in enumerate(pieces) if out]
+        del pieces[printed[lost]]
+        yield from pieces
+
+    monkeypatch.setattr(stack.engine.api, "exec_start", exec_start)
+    assert refused(stack.make) == "program-failed"
+    assert list(stack.backups.iterdir()) == []
+
+
+def test_what_is_told_last_may_come_first(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output and errors come by two ways."""
+    real = stack.engine.api.exec_start
+
+    def exec_start(name: str, **options: Any) -> Iterator[Any]:
+        pieces = list(real(name, **options))
+        yield from (each for each in pieces if each[1])
+        yield from (each for each in pieces if each[0])
+        raise AssertionError("and what comes after the end is not waited for")
+
+    monkeypatch.setattr(stack.engine.api, "exec_start", exec_start)
+    left = stack.content()
+    file = stack.make()
+    stack.fill("after")
+    stack.restore(file, replace=True)
+    assert stack.content() == left

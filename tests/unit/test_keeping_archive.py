@@ -38,6 +38,17 @@ def test_one_that_is_long_is_read_in_pieces() -> None:
     assert found[f"{CHATS}:long"] == ((tarfile.REGTYPE, 0o640, 10001, 10001, ""), long)
 
 
+@pytest.mark.timeout(60)
+def test_one_that_says_the_same_all_along_is_read_in_pieces() -> None:
+    """A hundred megabytes that are packed into some kilobytes: neither all at once, nor again with each piece."""
+    once = os.urandom(10_000)
+    backup = written({"long": once * 10_000})
+    assert len(backup) < 100_000
+    long = Reader(io.BytesIO(backup))
+    (size,) = {sum(map(len, each.content.pieces())) for each in long.entries() if each.path == "long"}
+    assert size == 100_000_000
+
+
 def test_a_volume_becomes_an_archive_below_a_folder() -> None:
     reader = Reader(io.BytesIO(written()))
     pieces = b"".join(as_tar((each for each in reader.entries() if each.volume == CHATS), ".incoming"))

@@ -85,6 +85,7 @@ class Volume:
         places = f"Path({str(self.source)!r}), Path({str(self.scratch)!r})"
         text = PROGRAM.read_text().replace('Path("/source"), Path("/data")', places)
         text = text.replace("PAGES = 4096", "PAGES = 20")  # so that there is time to write in between
+        text = text.replace("signal.pause()", "None")
         told = json.dumps({"uploads": ["uploads"], "skip": OURS})
         done = subprocess.run([sys.executable, "-I", "-c", text, told], capture_output=True, timeout=60, check=False)
         entries: dict[str, tarfile.TarInfo] = {}

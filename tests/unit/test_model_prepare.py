@@ -64,6 +64,7 @@ def test_the_second_time_takes_no_time_and_tells_nothing() -> None:
     assert told.texts == []
 
 
+@pytest.mark.full
 def test_an_altered_file_is_made_again_and_a_touched_one_is_not(tmp_path: Path) -> None:
     models = models_with_gguf(tmp_path)
     ready = prepare(models, silent)
@@ -106,6 +107,7 @@ def test_another_recipe_or_a_broken_stamp_is_not_ours(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 @pytest.mark.parametrize("megabytes", [1, 80])
+@pytest.mark.full
 def test_killed_midway_it_starts_over(megabytes: int, tmp_path: Path) -> None:
     models = models_with_gguf(tmp_path)
     workshop = models / WORKSHOP
@@ -128,6 +130,7 @@ def test_killed_midway_it_starts_over(megabytes: int, tmp_path: Path) -> None:
     ).stat().st_size
 
 
+@pytest.mark.full
 def test_two_at_once_make_it_once(tmp_path: Path) -> None:
     models = models_with_gguf(tmp_path)
     with _preparing(models) as first, _preparing(models) as second:

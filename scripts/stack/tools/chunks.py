@@ -10,13 +10,23 @@ class Stream:
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
-        self._rest = b""
+        self._chunk = b""
+        self._at = 0
 
     def read(self, size: int) -> bytes:
-        parts, missing = [self._rest], size - len(self._rest)
-        while missing > 0 and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-            missing -= len(chunk)
-        whole = b"".join(parts)
-        self._rest = whole[size:]
-        return whole[:size]
+        """The next bytes; fewer only at the end."""
+        parts, missing = [], size
+        while missing > 0 and self._has_more():
+            part = self._chunk[self._at : self._at + missing]
+            self._at += len(part)
+            missing -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _has_more(self) -> bool:
+        while self._at == len(self._chunk):
+            found = next(self._chunks, None)
+            if found is None:
+                return False
+            self._chunk, self._at = found, 0
+        return True

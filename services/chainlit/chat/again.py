@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import chainlit as cl
 from chainlit.context import context
 from chainlit.socket import edit_message
 
+from chat.conversation import ANSWER
 from chat.settings import Settings
 
 NAME = "again"
@@ -26,9 +28,20 @@ async def withdraw() -> None:
 
 def offer(reply: cl.Message) -> None:
     """Put the button under an answer that is about to be sent."""
-    button = cl.Action(name=NAME, payload={}, icon="refresh-cw", label="Again", tooltip="Have this answered again")
+    button = _button(reply.id)
     reply.actions = [button]
     cl.user_session.set(OFFERED, button)
+
+
+async def offer_under_newest() -> None:
+    """The same in a chat that is opened again, where the answer has come already."""
+    newest = next((each for each in reversed(cl.chat_context.get()) if _is_turn(each)), None)
+    if newest is None or newest.type == "user_message" or cl.user_session.get(OFFERED):
+        return
+    button = _button(newest.id)
+    cl.user_session.set(OFFERED, button)
+    await button.remove()  # a page that was away still has it
+    await button.send(for_id=newest.id)
 
 
 def ask() -> None:
@@ -42,8 +55,28 @@ def ask() -> None:
     session.current_task = asyncio.create_task(edit_message(session.socket_id, {"message": question.to_dict()}))
 
 
-def as_wanted(knobs: Settings) -> Settings:
-    """For this answer: as set, but when it is another one that is wanted, then more surprising."""
+def is_wanted() -> bool:
+    """Whether this answer is to be another one to the same question; it is so once for each press of the button."""
     wanted = cl.user_session.get(WANTED)
     cl.user_session.set(WANTED, None)
-    return knobs.model_copy(update={"temperature": max(knobs.temperature, TEMPERATURE)}) if wanted else knobs
+    return bool(wanted)
+
+
+def more_surprising(knobs: Settings) -> Settings:
+    """As set, but not so that the same words come again."""
+    return knobs.model_copy(update={"temperature": max(knobs.temperature, TEMPERATURE)})
+
+
+def _is_turn(message: cl.Message) -> bool:
+    return message.type == "user_message" or ANSWER in (message.metadata or {})
+
+
+def _button(answer_id: str) -> cl.Action:
+    return cl.Action(
+        id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{NAME} {answer_id}")),
+        name=NAME,
+        payload={},
+        icon="refresh-cw",
+        label="Again",
+        tooltip="Have this answered again",
+    )

@@ -102,7 +102,12 @@ class Answer:
         self._memory.window.open()
         self._memory.place.question()
         try:
-            first, rest = await patiently(self._first)
+            try:
+                first, rest = await patiently(self._first)
+            except Problem as problem:
+                if problem.cause == "stream-cut":
+                    raise stream_cut(begun=False) from problem
+                raise
             first_at = monotonic()
             self._memory.window.settle()
             self.left_out = self._memory.window.left_out

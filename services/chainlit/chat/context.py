@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import openai
 
@@ -18,6 +19,8 @@ from chat.server import LOOK_SECONDS, Server, is_foundry
 
 ASSUMED_LIMIT = 8192
 """Where the server does not say what its model takes."""
+
+LIMIT_COUNTS_SECONDS = 60.0  # then it is asked anew, which costs nothing: another server may have its address by now
 
 MESSAGE_TOKENS = 6  # what a chat template puts around each message
 TEMPLATE_TOKENS = 48  # and at the beginning: some have a system prompt of their own
@@ -39,7 +42,7 @@ TOKENS_A_BYTE = 0.7
 CAUTION = 1.1
 
 _corrections: dict[str, float] = {}
-_limits: dict[tuple[str, str], int | None] = {}
+_limits: dict[tuple[str, str], tuple[int | None, float]] = {}  # and when that was said
 
 
 def tokens_in(text: str, model: str = "") -> int:
@@ -76,14 +79,16 @@ async def limit_of(server: Server, model: str) -> int:
 
 
 async def known_limit(server: Server, model: str) -> int | None:
-    """The same; None where the server does not say. Asked once for each model."""
+    """The same; None where the server does not say."""
     key = server.root, model
-    if key not in _limits:
+    limit, said_at = _limits.get(key, (None, -math.inf))
+    if monotonic() - said_at > LIMIT_COUNTS_SECONDS:
         try:
-            _limits[key] = await _ask_for_limit(server, model)
+            limit = await _ask_for_limit(server, model)
         except (openai.OpenAIError, AttributeError, TypeError, ValueError):
-            return None  # whatever is wrong, the question itself will show it
-    return _limits[key]
+            return limit  # whatever is wrong, the question itself will show it
+        _limits[key] = limit, monotonic()
+    return limit
 
 
 def forget() -> None:
@@ -150,6 +155,7 @@ class Window:
     def __init__(self) -> None:
         self._settled = 0  # how many turns were left out of the last answer
         self._start = 0
+        self._length = 0  # of the conversation
         self._cut_for: tuple[str, str] | None = None  # server and model
         self._counted: tuple[list[Told], int] = [], 0
 
@@ -165,8 +171,9 @@ class Window:
     async def fit(self, told: Sequence[Told], server: Server, model: str, answer_tokens: int) -> list[Told]:
         """What of ``told`` leaves room for an answer of so many tokens."""
         system, turns = without_system(told)
-        if self._start >= len(turns) or self._cut_for != (server.root, model):
-            self._start = 0  # edited: what was left out is gone; or another model, which may take more
+        if len(turns) < self._length or self._cut_for != (server.root, model):
+            self._start = 0  # edited: so much need not be left out any more; or another model, which may take more
+        self._length = len(turns)
         shown = _joined(system, turns[self._start :])
         if (size := self.size(shown, model)) + answer_tokens > self.SURELY_FITS:
             room = (await known_limit(server, model) or math.inf) - answer_tokens
@@ -180,7 +187,7 @@ class Window:
         """The server says that this is too long: from now on `fit` gives less, if there is anything to leave out."""
         refusal = Refusal.read(message)
         if refusal is not None:
-            _limits[server.root, model] = refusal.limit
+            _limits[server.root, model] = refusal.limit, monotonic()
             if refusal.prompt:
                 learn(model, sent, refusal.prompt)
                 self._counted = list(sent), refusal.prompt

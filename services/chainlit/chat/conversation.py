@@ -11,6 +11,9 @@ ANSWER = "answered-by"
 ATTACHED = "attached-text"
 """The key in a question's metadata that holds the text of the files that came with it."""
 
+FILES = "attached-files"
+"""The key that holds their names and types."""
+
 
 class Told(TypedDict):
     """One message as the model is told it."""

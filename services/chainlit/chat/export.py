@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chat.conversation import ANSWER
+from chat.conversation import ANSWER, FILES
 from chat.store.clock import now
 
 SCHEMA = 1
@@ -17,9 +17,6 @@ SPEAKERS = {"user": "You", "assistant": "Assistant", "notice": "Notice"}
 
 def as_json(thread: Mapping[str, Any]) -> dict[str, Any]:
     """See ``docs/chat-export.schema.json``."""
-    files: dict[str, list[dict[str, Any]]] = {}
-    for each in thread["elements"]:
-        files.setdefault(each.get("forId") or "", []).append({"name": each.get("name"), "type": each.get("mime")})
     judged = {step["id"]: step["feedback"] for step in thread["steps"] if step["feedback"]}
     return {
         "schema": SCHEMA,
@@ -28,7 +25,7 @@ def as_json(thread: Mapping[str, Any]) -> dict[str, Any]:
         "created_at": thread["createdAt"],
         "exported_at": now(),
         "tags": thread["tags"],
-        "messages": [_message(step, files, judged) for step in thread["steps"] if step["type"] in ROLES],
+        "messages": [_message(step, judged) for step in thread["steps"] if step["type"] in ROLES],
     }
 
 
@@ -52,9 +49,7 @@ def file_name(thread: Mapping[str, Any], ending: str) -> str:
     return f"{thread['createdAt'][:10]}-{title or 'chat'}.{ending}"
 
 
-def _message(
-    step: Mapping[str, Any], files: Mapping[str, list[dict[str, Any]]], judgements: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
+def _message(step: Mapping[str, Any], judgements: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     metadata = step.get("metadata") or {}
     model = metadata.get(ANSWER)
     # Chainlit's page judges the run that made the answer.
@@ -65,7 +60,7 @@ def _message(
         "content": step["output"],
         "created_at": step["createdAt"],
         "model": model,
-        "files": files.get(step["id"], []),
+        "files": metadata.get(FILES, []),
         "feedback": {"good": bool(judged["value"]), "comment": judged["comment"]} if judged else None,
     }
 

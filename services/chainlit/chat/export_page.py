@@ -1,4 +1,4 @@
-"""`/export`: every chat of whoever is signed in, to take away; and the files that were attached to them."""
+"""`/export`: every chat of whoever is signed in, to take away."""
 
 from __future__ import annotations
 
@@ -62,15 +62,6 @@ def offer(layer: Layer) -> None:
         )
         return _to_keep(answer, export.file_name(thread, ending))
 
-    async def file(thread_id: str, file_id: str, user: User) -> Response:
-        own = await layer.get_thread_author(thread_id) == user.identifier
-        details, content = (await layer.file(thread_id, file_id) if own else None) or ({}, None)
-        if content is None:
-            raise HTTPException(404, detail="You have no such file.")
-        # Never shown in the chat's own origin, whatever it is.
-        return _to_keep(Response(content, media_type="application/octet-stream"), str(details["name"]))
-
-    _answer("/files/{thread_id}/{file_id}", file)
     _answer("/export/{thread_id}.{ending}", one)
     _answer("/export/all.json", everything)
     _answer("/export", page)

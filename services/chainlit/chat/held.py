@@ -22,12 +22,11 @@ from chat.asking import Continuation, Target
 from chat.conversation import Told, without_system
 from chat.journal import Journal, Record
 from chat.problems import Problem
-from chat.server import Server, at, is_foundry
+from chat.server import NO_SUCH_CALL, Server, at, is_foundry
 from chat.settings import load
 
 DELETE_SECONDS = 5.0
 LEAVE_SECONDS = 3.0  # less than the container gets to end
-NO_SUCH_CALL = (404, 405, 501)
 
 log = logging.getLogger("chat")
 
@@ -134,8 +133,8 @@ class Holder:
 
     async def close(self) -> None:
         """Delete everything: the app ends."""
-        for place in self._places:
-            self.later(place.clear())
+        for place in self.places:
+            self.later(place.end_with_the_app())
         if self._work:
             await asyncio.wait(self._work, timeout=LEAVE_SECONDS)
 
@@ -163,10 +162,14 @@ class Place:
         self.busy = False
         self.asked = 0.0
 
+    def open(self) -> None:
+        """Somebody is there, and asks; it may take a while until that question has its turn."""
+        self._ended = False
+
     def question(self) -> None:
         """The chat asks something; `over` follows."""
         self._asked_before, self.asked = self.asked or None, monotonic()
-        self.busy, self._ended = True, False
+        self.busy = True
 
     async def take(self, target: Target, told: Sequence[Told]) -> Continuation | None:
         """How to ask for the answer to ``told``; None: with all of it, the server holds nothing for this chat."""
@@ -176,7 +179,7 @@ class Place:
             await self.clear()
         await self._cut(self._holding(turns))
         # The first question of a chat costs little, and many chats are that one question.
-        most = await self._holder.holds_for(target) if len(turns) > 1 else 0
+        most = await self._holder.holds_for(target) if len(turns) > 1 and not self._ended else 0
         if most == 0:
             await self.clear()
             self._holder.leave(self)
@@ -226,6 +229,11 @@ class Place:
         self._holder.leave(self)
         if not self.busy:
             await self.clear()
+
+    async def end_with_the_app(self) -> None:
+        """The same; what is coming stays noted, and is deleted when it is over, or at the next start."""
+        await self.end()
+        await self._cut(0)
 
     async def clear(self) -> None:
         """Nothing is held any more."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import chainlit.socket
 from chainlit.config import config
 from chainlit.server import app, sio
 from starlette.routing import Route
 
 from chat.endpoints import not_here
 
+SESSION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 API_PAGES = ("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json")
 
 
@@ -16,6 +21,14 @@ def close_doors() -> None:
     answer_first([not_here(path) for path in API_PAGES])
     # Chainlit turns the check off, which lets any page in the user's browser talk to the model. None: same origin only.
     sio.eio.cors_allowed_origins = None
+    sio.on("connect", _connect)
+
+
+async def _connect(sid: str, environ: dict[str, Any], auth: dict[str, Any] | None) -> bool:
+    """Chainlit makes a folder of the id that a page gives its session, and deletes that folder with the session."""
+    if not SESSION_ID.fullmatch(str((auth or {}).get("sessionId"))):
+        raise ConnectionRefusedError("a session's id is a UUID")
+    return bool(await chainlit.socket.connect(sid, environ, auth))
 
 
 def answer_first(routes: list[Route]) -> None:

@@ -189,12 +189,13 @@ def too_many(before: int) -> Problem:
     )
 
 
-def stream_cut() -> Problem:
+def stream_cut(*, begun: bool = True) -> Problem:
     """The answer ended without the model saying that it is complete."""
+    kept, where = ("What came is kept. ", "in the middle") if begun else ("", "before a word came")
     return Problem(
         "stream-cut",
-        "The answer broke off: the connection to the model ended in the middle.",
-        f"What came is kept. Send your message again; if it repeats, {PROBE} says what is wrong.",
+        f"The answer broke off: the connection to the model ended {where}.",
+        f"{kept}Send your message again; if it repeats, {PROBE} says what is wrong.",
     )
 
 

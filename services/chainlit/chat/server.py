@@ -21,6 +21,9 @@ ASK_AROUND_SECONDS = 2.0
 LOOK_SECONDS = 15.0  # without a network, Foundry looks for its catalog for up to 5 s first
 
 
+NO_SUCH_CALL = (404, 405, 501)
+
+
 @dataclass(frozen=True)
 class Server:
     """An OpenAI-compatible server; ``root`` is its address without `/v1`."""
@@ -52,13 +55,19 @@ async def find(settings: Settings) -> Server:
 
 
 async def is_foundry(server: Server) -> bool:
-    """Whether it answers what only Foundry Local is asked: which of its models are loaded."""
+    """Whether it answers what only Foundry Local is asked: which of its models are loaded.
+
+    Raises:
+        OpenAIError: it can't be told, just now.
+    """
     try:
         answer = await server.client.with_options(timeout=LOOK_SECONDS).get(
             f"{server.root}/models/loaded", cast_to=object
         )
-    except APIStatusError:
-        return False
+    except APIStatusError as error:
+        if error.status_code in NO_SUCH_CALL:
+            return False
+        raise
     return isinstance(answer, list)
 
 

@@ -6,11 +6,18 @@ import asyncio
 import hmac
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import chainlit.auth
+import chainlit.socket
 from chainlit.auth import decode_jwt
 from chainlit.config import config
+from chainlit.server import sio
+from chainlit.session import WebsocketSession
 from chainlit.user import PersistedUser, User
 from fastapi import HTTPException
 
@@ -18,7 +25,9 @@ from chat.accounts import SECRET_KEY, Accounts, TooManyError
 from chat.store.layer import Layer, asking
 
 SEAL = "seal"
-WAITING = 10  # sign-ins at a time; each takes a quarter of a second
+ASKED_BY_CHAINLIT = ("connect", "disconnect")
+OUT = "You are no longer signed in here. Load the page anew."
+WAITING = 40  # sign-ins at a time; each takes a quarter of a second
 
 log = logging.getLogger("chat.sign_in")
 
@@ -54,6 +63,42 @@ def require(accounts: Accounts, layer: Layer) -> None:
     os.environ["CHAINLIT_AUTH_SECRET"] = accounts.secret(SECRET_KEY)  # not seen from outside: it is set in here
     config.code.password_auth_callback = sign_in  # not by its decorator, which would make a refusal of any error
     chainlit.auth.authenticate_user = who
+    for event, answer in list(sio.handlers["/"].items()):
+        if event not in ASKED_BY_CHAINLIT:
+            sio.on(event, _only_signed_in(answer, who))
+
+
+def _only_signed_in(
+    answer: Callable[..., Awaitable[Any]], who: Callable[[str], Awaitable[PersistedUser]]
+) -> Callable[..., Awaitable[Any]]:
+    """Chainlit asks who it is when a page connects; one that stays open would go on after its account has ended."""
+    theirs = getattr(answer, "__wrapped__", answer)  # once, where a changed app is loaded again
+
+    @wraps(theirs)
+    async def answer_signed_in(socket_id: str, *said: Any) -> Any:
+        session = WebsocketSession.get(socket_id)
+        if session:
+            async with _in_order.setdefault(session, asyncio.Lock()):
+                signed_in = await _is_signed_in(session, who)
+            if not signed_in:
+                await sio.emit("toast", {"message": OUT, "type": "error"}, to=socket_id)
+                await sio.disconnect(socket_id)
+                return None
+        return await theirs(socket_id, *said)
+
+    return answer_signed_in
+
+
+_in_order: WeakKeyDictionary[WebsocketSession, asyncio.Lock] = WeakKeyDictionary()
+"""What a page says is answered in the order in which it came, however long it takes to look up who says it."""
+
+
+async def _is_signed_in(session: WebsocketSession, who: Callable[[str], Awaitable[PersistedUser]]) -> bool:
+    try:
+        user = await who(chainlit.socket._get_token(session.environ) or "")
+    except HTTPException:
+        return False
+    return session.user is not None and user.identifier == session.user.identifier
 
 
 def _let_in(accounts: Accounts, name: str, password: str) -> User:

@@ -8,13 +8,14 @@ import chainlit as cl
 from chainlit.config import config
 
 from chat.context import limit_of, tokens_in
-from chat.conversation import ATTACHED
+from chat.conversation import ATTACHED, FILES
 from chat.files import budget
 from chat.files.attach import File, attach
 from chat.files.kinds import ACCEPT
 from chat.problems import Problem
 from chat.server import Server
 from chat.settings import Settings
+from chat.unsent import keep_room
 
 NOTE = "attached-note"
 """The key in a question's metadata that holds what the user was told of its files."""
@@ -23,6 +24,7 @@ NOTE = "attached-note"
 def accept_files() -> None:
     """Tell the page which files may be attached; how large and how many stands in Chainlit's settings file."""
     config.features.spontaneous_file_upload.accept = ACCEPT
+    keep_room()
 
 
 async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Settings) -> list[Problem]:
@@ -36,6 +38,7 @@ async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Se
     """
     problems: list[Problem] = []
     if question.elements:
+        came = [{"name": element.name, "type": element.mime} for element in question.elements]
         try:
             _check_number(len(question.elements))
             files = [File(element.name, Path(element.path)) for element in question.elements if element.path]
@@ -43,7 +46,7 @@ async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Se
         finally:
             await _forget(question)
         problems = attached.problems
-        question.metadata = {**(question.metadata or {}), ATTACHED: attached.text, NOTE: attached.note}
+        question.metadata = {**(question.metadata or {}), ATTACHED: attached.text, FILES: came, NOTE: attached.note}
         await question.update()
     if note := (question.metadata or {}).get(NOTE):
         await cl.Message(type="system_message", content=note).send()

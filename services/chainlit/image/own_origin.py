@@ -27,6 +27,9 @@ STYLES_GO_HERE = "<!-- CSS INJECTION PLACEHOLDER -->"
 SINGLE_DOLLAR = "singleDollarTextMath;return n==null&&(n=!0),{tokenize:"
 ONLY_DOUBLE_DOLLAR = "singleDollarTextMath;return n==null&&(n=!1),{tokenize:"
 
+# For each persona it would throw away its settings, which are the same for all, and show nothing until they came again.
+DROPS_SETTINGS = "i.current!==r&&(e(void 0),i.current=r)"
+KEEPS_SETTINGS = "i.current=r"
 
 # How the page refuses a file: with all the hundred endings that it takes.
 EVERY_ENDING = 'message:"File type must be ".concat(n)'
@@ -46,11 +49,17 @@ def main(packages: Path) -> None:
     check(f'"{katex}"' in code, f"Chainlit's script holds another version of KaTeX than {katex}")
     check(code.count(SINGLE_DOLLAR) == 1, "Chainlit's script reads formulas in another way than it did")
     check(code.count(EVERY_ENDING) == 1, "Chainlit's script refuses files in other words than it did")
+    check(code.count(DROPS_SETTINGS) == 1, "Chainlit's script keeps its settings in another way than it did")
     styles = [
         bring(packages / "@fontsource-variable" / "inter", ["wght.css", "wght-italic.css"], LATIN, assets),
         bring(packages / "katex", ["dist/katex.min.css"], EVERY_WOFF2, assets),
     ]
-    code = code.replace(SINGLE_DOLLAR, ONLY_DOUBLE_DOLLAR).replace(EVERY_ENDING, IN_SHORT)
+    for theirs, ours in (
+        (SINGLE_DOLLAR, ONLY_DOUBLE_DOLLAR),
+        (EVERY_ENDING, IN_SHORT),
+        (DROPS_SETTINGS, KEEPS_SETTINGS),
+    ):
+        code = code.replace(theirs, ours)
     script.write_text(code, encoding="utf-8")
     page.write_text(with_own_styles(html, styles), encoding="utf-8")
 

@@ -27,7 +27,7 @@ VOLUMES = "volumes"
 CHECKSUMS = "checksums.json"
 TAR: Final = tarfile.PAX_FORMAT
 PIECE = 256 * 1024
-SMALL_PIECE = 16 * 1024  # of what is compressed; it may be a thousand times as much
+SMALL_PIECE = 1024  # of what is compressed: that can be 32 MB
 LONGEST_TEXT = 256 * 1024 * 1024  # of `checksums.json`, some 250 bytes a file
 KINDS = (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE)
 
@@ -210,8 +210,7 @@ def as_tar(entries: Iterator[Entry], folder: str) -> Iterator[bytes]:
 def _decompressed(file: BinaryIO) -> Iterator[bytes]:
     frame = zstandard.ZstdDecompressor().decompressobj()
     while not frame.eof and (piece := file.read(SMALL_PIECE)):
-        if out := frame.decompress(piece):  # an empty one would be the end
-            yield out
+        yield frame.decompress(piece)
     if not frame.eof:
         raise DamagedError("it ends too early")
     if frame.unused_data or file.read(1):

@@ -22,6 +22,7 @@ from stack.tools.errors import StackError
 
 OURS = "foundry-stack.keeping"  # the label; its value is the project
 LONGEST_SECONDS = 24 * 3600  # then one whose script was killed ends by itself
+ASKED_SO_OFTEN = 3
 PROGRAMS = Path(__file__).parent / "inside"
 
 ASK_VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
@@ -98,32 +99,64 @@ def run(container: Container, argv: Sequence[str]) -> str:
     return done.out
 
 
+def answer(container: Container, argv: Sequence[str]) -> str:
+    """The same, for a program that prints something; on a busy machine the engine now and then loses all of it.
+
+    Raises:
+        StackError: ``program-failed``.
+    """
+    for _ in range(ASKED_SO_OFTEN):
+        if printed := run(container, argv).strip():
+            return printed
+    raise _failed(0, "without a word")
+
+
 def streamed(container: Container, argv: Sequence[str], on_news: News) -> Iterator[bytes]:
     """Run a program in the container; what it prints, as it comes.
+
+    It says how much that was in all, as ``done``, and then waits for the container's end; see `answer` for why.
 
     Args:
         on_news: gets each object that it says on standard error.
 
     Raises:
-        StackError: ``program-failed``, at the end.
+        StackError: ``program-failed``, where it ends by itself.
     """
     api = cast(DockerClient, container.client).api
     made = api.exec_create(container.id, list(argv))["Id"]
-    said, line = "", ""
+    said, came, whole = _Said(), 0, None
     for out, err in api.exec_start(made, stream=True, demux=True):
         if out:
+            came += len(out)
             yield out
-        for piece in (err or b"").decode(errors="replace").splitlines(keepends=True):
-            line += piece
-            if line.endswith("\n"):
-                if (news := _news(line)) is not None:
-                    on_news(news)
-                else:
-                    said += line
-                line = ""
-    code = api.exec_inspect(made)["ExitCode"]
-    if code != 0:
-        raise _failed(code, said + line)
+        for news in said.take(err or b""):
+            on_news(news)
+            whole = news.get("done", whole)
+        if came == whole:
+            return
+    raise _failed(api.exec_inspect(made)["ExitCode"], said.rest)
+
+
+class _Said:
+    """What a program says on standard error, as it comes: objects, one a line, and whatever else."""
+
+    def __init__(self) -> None:
+        self.rest = ""
+        self._line = b""
+
+    def take(self, piece: bytes) -> Iterator[Mapping[str, Any]]:
+        """The objects that are whole now."""
+        *lines, self._line = (self._line + piece).split(b"\n")
+        for line in lines:
+            text = line.decode(errors="replace")
+            try:
+                found = json.loads(text)
+            except ValueError:
+                found = None
+            if isinstance(found, dict):
+                yield found
+            else:
+                self.rest += f"{text}\n"
 
 
 def version_in(container: Container, program: Program) -> str:
@@ -132,7 +165,7 @@ def version_in(container: Container, program: Program) -> str:
     Raises:
         StackError: ``program-failed``.
     """
-    return run(container, [program.python, "-I", "-c", ASK_VERSION, program.package]).strip()
+    return answer(container, [program.python, "-I", "-c", ASK_VERSION, program.package])
 
 
 def ours(python: str, program: str, *arguments: str) -> list[str]:
@@ -146,14 +179,6 @@ def _failed(code: int, said: str) -> StackError:
         fix="`docker system df` and `df -h` show whether a disk is full; then run this again.",
         cause="program-failed",
     )
-
-
-def _news(line: str) -> Mapping[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _no_image(image: str) -> StackError:

@@ -19,7 +19,7 @@ from stack import settings as settings_module
 from stack.parts import containers
 from stack.parts.disk import require_room
 from stack.parts.keeping import beside
-from stack.parts.keeping.archive import Writer
+from stack.parts.keeping.archive import PIECE, Writer
 from stack.parts.keeping.contents import PROGRAMS, VOLUMES, Program, full_name, left_out
 from stack.parts.keeping.encryption import encrypting
 from stack.parts.keeping.inside.exchange import OURS
@@ -161,12 +161,22 @@ class _Reading:
 
 def _add(writer: Writer, volume: str, chunks: Iterable[bytes], *, top: str = ".") -> None:
     """Take over an archive in which all lies below the folder ``top``."""
-    with tarfile.open(fileobj=cast(IO[bytes], Stream(chunks)), mode="r|") as archive:
-        for info in archive:
-            path = PurePosixPath(info.name).relative_to(top)
-            if path.parts and path.parts[0] in OURS:
-                continue
-            writer.add(volume, str(path), info, archive.extractfile(info) if info.isfile() else None)
+    stream = Stream(chunks)
+    try:
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
+            for info in archive:
+                path = PurePosixPath(info.name).relative_to(top)
+                if path.parts and path.parts[0] in OURS:
+                    continue
+                writer.add(volume, str(path), info, archive.extractfile(info) if info.isfile() else None)
+        while stream.read(PIECE):  # where a part was lost, what looks like the end is none
+            pass
+    except tarfile.TarError as broken:
+        raise StackError(
+            f"The Docker Engine lost a part of what was read from the volume {volume} ({broken}).",
+            fix="Run this again.",
+            cause="program-failed",
+        ) from broken
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def _refuse_living(settings: Settings, client: DockerClient) -> None:
     if not volumes:
         return
     with _keeper(settings, client, volumes) as keeper:
-        there = json.loads(_run(keeper, "filled"))
+        there = json.loads(beside.answer(keeper, _program("filled")))
     if there:
         raise StackError(
             f"There is data here already, in {', '.join(there)}. Nothing was changed.",
@@ -167,8 +167,12 @@ def _keeper(settings: Settings, client: DockerClient, volumes: Iterable[str] = t
         yield container
 
 
-def _run(keeper: Container, action: str) -> str:
-    return beside.run(keeper, beside.ours(CHAT.python, "exchange", action))
+def _run(keeper: Container, action: str) -> None:
+    beside.run(keeper, _program(action))
+
+
+def _program(action: str) -> Sequence[str]:
+    return beside.ours(CHAT.python, "exchange", action)
 
 
 def _fill(keeper: Container, file: Path, passphrase: str | None, checked: Checked, progress: Progress) -> None:

@@ -68,6 +68,8 @@ async def attach(files: Sequence[File], tokens: int) -> Attached:
 
 async def _read(file: File, limit: int) -> Contents | Problem:
     try:
+        if not file.path.exists():
+            raise Unreadable("it waited so long to be sent that it made room for others", "Attach it again.")
         return await reader.read(file.path, file.name, limit)
     except Unreadable as unreadable:
         what = f"`{file.shown}` can't be read: {unreadable.why}."

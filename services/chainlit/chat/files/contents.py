@@ -24,7 +24,7 @@ def read(data: bytes, ending: str, limit: int) -> Contents:
     """
     if not data.strip(b"\0 \t\r\n"):
         raise Unreadable("it is empty", "Attach it again when there is something in it.")
-    if pdf.is_pdf(data):
+    if pdf.is_pdf(data, by_its_name=ending == "pdf"):
         return _beginning(pdf.pages(data), limit, "PDF")
     if docx.is_zip(data):
         return _beginning(docx.paragraphs(data), limit, "docx")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, exists, func, i
 
 from chat.store.clock import now
 from chat.store.database import for_reading, overwrite_what_was_deleted
-from chat.store.tables import feedback, files, steps, threads, users
+from chat.store.tables import feedback, steps, threads, users
 
 NAME_LETTERS = 200
 OWN_COLUMNS = ("id", "threadId", "createdAt", "type", "output", "feedback")
@@ -23,7 +23,6 @@ MESSAGES = ("user_message", "assistant_message")
 
 Step = dict[str, Any]
 Thread = dict[str, Any]
-File = dict[str, Any]
 
 
 class Chats:
@@ -95,12 +94,7 @@ class Chats:
                 .where(steps.c.thread_id == thread_id)
                 .order_by(steps.c.created_at, steps.c.place)
             )
-            there = db.execute(select(files.c.details).where(files.c.thread_id == thread_id).order_by(files.c.id))
-            return {
-                **_thread(row),
-                "steps": [_step(each) for each in found],
-                "elements": [each.details for each in there],
-            }
+            return {**_thread(row), "steps": [_step(each) for each in found]}
 
     def list_threads(
         self, user_id: str, *, first: int, after: str | None = None, search: str | None = None, value: int | None = None
@@ -178,10 +172,10 @@ class Chats:
                 db.execute(update(threads).where(threads.c.id == thread_id).values(changed_at=now()))
 
     def delete_step(self, thread_id: str, step_id: str) -> None:
-        """Delete a step of that thread, and what was attached to it."""
+        """Delete a step of that thread."""
         with self._engine.begin() as db:
             db.execute(delete(steps).where(steps.c.id == step_id, steps.c.thread_id == thread_id))
-            db.execute(delete(files).where(files.c.step_id == step_id, files.c.thread_id == thread_id))
+        overwrite_what_was_deleted(self._engine)
 
     # --- feedback ---
 
@@ -202,33 +196,6 @@ class Chats:
                 delete(feedback).where(feedback.c.id == feedback_id, feedback.c.step_id.in_(_steps_of(user_id)))
             )
         return bool(gone.rowcount)
-
-    # --- files ---
-
-    def keep_file(self, details: File, content: bytes | None) -> None:
-        """Store what was attached to a message; None as content keeps the one that is there."""
-        thread_id, file_id = details["threadId"], details["id"]
-        values: dict[str, Any] = {"step_id": details.get("forId"), "details": details}
-        if content is not None:
-            values["content"] = content
-        with self._engine.begin() as db:
-            if db.scalar(select(threads.c.id).where(threads.c.id == thread_id)) is None:
-                return
-            same = (files.c.id == file_id, files.c.thread_id == thread_id)
-            if not db.execute(update(files).where(*same).values(**values)).rowcount:
-                db.execute(insert(files).values(id=file_id, thread_id=thread_id, **values))
-
-    def file(self, thread_id: str, file_id: str) -> tuple[File, bytes | None] | None:
-        """What is known of a file, and its content."""
-        with self._reading.begin() as db:
-            same = (files.c.id == file_id, files.c.thread_id == thread_id)
-            row = db.execute(select(files.c.details, files.c.content).where(*same)).first()
-        return (row.details, row.content) if row else None
-
-    def delete_file(self, thread_id: str, file_id: str) -> None:
-        """Delete a file of that thread."""
-        with self._engine.begin() as db:
-            db.execute(delete(files).where(files.c.id == file_id, files.c.thread_id == thread_id))
 
 
 def _make_thread(db: Connection, thread_id: str, user_id: str, name: str | None = None) -> None:

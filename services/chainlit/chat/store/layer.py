@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, TypeVar
 
 from chainlit.context import ChainlitContextException, context
@@ -116,25 +115,17 @@ class Layer(BaseDataLayer):
         user_id = asking.get() or ""
         return await self._do(lambda: self._chats.take_back(user_id, feedback_id))
 
-    @queue_until_user_message()
+    # A question's files are read and gone (see `chat.uploads`), and nothing else is ever attached: whatever a request
+    # asks to have stored here, under whoever's chat, is not.
+
     async def create_element(self, element: Element) -> None:
-        details = dict(element.to_dict())
-        if element.type != "custom":  # which is what its properties say
-            details.update(url=_address(details), chainlitKey=None)  # the key leads to a file of the session's only
-        await self._store(lambda: self._chats.keep_file(details, _content(element)))
+        return
 
     async def get_element(self, thread_id: str, element_id: str) -> Any:
-        found = await self._do(lambda: self._chats.file(thread_id, element_id))
-        return found[0] if found else None
+        return None
 
-    @queue_until_user_message()
     async def delete_element(self, element_id: str, thread_id: str | None = None) -> None:
-        of = thread_id or context.session.thread_id
-        await self._store(lambda: self._chats.delete_file(of, element_id))
-
-    async def file(self, thread_id: str, element_id: str) -> tuple[dict[str, Any], bytes | None] | None:
-        """An attached file, and its content."""
-        return await self._do(lambda: self._chats.file(thread_id, element_id))
+        return
 
     async def get_favorite_steps(self, user_id: str) -> list[Any]:
         return []
@@ -165,15 +156,3 @@ class Layer(BaseDataLayer):
 def _user_of_session() -> str:
     user = context.session.user
     return str(user.id) if isinstance(user, PersistedUser) else ""
-
-
-def _address(details: dict[str, Any]) -> str:
-    return f"/files/{details['threadId']}/{details['id']}"
-
-
-def _content(element: Element) -> bytes | None:
-    if element.type == "custom":
-        return None
-    if element.content is not None:
-        return element.content.encode() if isinstance(element.content, str) else element.content
-    return Path(element.path).read_bytes() if element.path else None

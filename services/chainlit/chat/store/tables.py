@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -48,15 +48,4 @@ feedback = Table(
     Column("step_id", ForeignKey("steps.id", ondelete="CASCADE"), nullable=False, unique=True),
     Column("value", Integer, nullable=False),  # 1: good, 0: bad
     Column("comment", Text),
-)
-
-files = Table(
-    "files",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("thread_id", ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
-    Column("step_id", Text),
-    Column("details", JSON, nullable=False),
-    Column("content", LargeBinary),
-    Index("files_of_thread", "thread_id"),
 )

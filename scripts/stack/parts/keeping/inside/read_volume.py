@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sqlite3
 import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 MAGIC = b"SQLite format 3\0"
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database; a copy that it made needs none
@@ -64,14 +65,29 @@ def snapshot(database: Path, copy: Path, tell: Tell) -> str:
     return found
 
 
+class Counted:
+    """A file that counts what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self.size += len(data)
+        return self._file.write(data)
+
+
 def write(source: Path, copies: dict[Path, Path], skipped: Sequence[str], out: BinaryIO, tell: Tell) -> None:
     """All of the folder as a tar archive, of each database its copy."""
     beside = {Path(f"{each}{end}") for each in copies for end in BESIDE}
     there = [path for path in _walk(source, skipped) if path not in beside]
     tell(total=sum(_size(copies.get(path, path)) for path in there))
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    counted = Counted(out)
+    with tarfile.open(fileobj=cast(BinaryIO, counted), mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for path in there:
             _add(archive, path, str(path.relative_to(source)), copies.get(path))
+    out.flush()
+    tell(done=counted.size)
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str, copy: Path | None) -> None:
@@ -141,4 +157,7 @@ def main(source: Path, scratch: Path, told: dict[str, list[str]]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path("/source"), Path("/data"), json.loads(sys.argv[1])))
+    code = main(Path("/source"), Path("/data"), json.loads(sys.argv[1]))
+    if code == 0:
+        signal.pause()  # until the container goes: of a program that has ended the engine may lose the last words
+    sys.exit(code)

@@ -47,12 +47,3 @@ def upgrade() -> None:
         sa.Column("value", sa.Integer, nullable=False),
         sa.Column("comment", sa.Text),
     )
-    op.create_table(
-        "files",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("thread_id", sa.Text, sa.ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("step_id", sa.Text),
-        sa.Column("details", sa.JSON, nullable=False),
-        sa.Column("content", sa.LargeBinary),
-    )
-    op.create_index("files_of_thread", "files", ["thread_id"])
