@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Protocol
 
 from socketio.exceptions import SocketIOError
@@ -93,7 +94,9 @@ class OnTheChat:
                 )
 
     def finds(self, chat: str) -> list[str]:
-        return [str(message["output"]) for message in self.person.messages(chat)]
+        shown = [each for each in self.person.messages(chat) if each["type"] != "system_message"]  # the app's own words
+        said = [str(each["output"]) for each in dropwhile(lambda each: each["type"] != "user_message", shown)]
+        return said[:2]  # a remark on a long answer may come after them
 
 
 class OnOpenWebUI:
