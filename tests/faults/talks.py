@@ -114,7 +114,7 @@ class OnOpenWebUI:
             assert seen.text, seen
             assert not (seen.error or seen.lost), seen
         assert seen.chat
-        await _stored(self, seen.chat, [question, seen.text])
+        await _stored(self, seen.chat, [question, seen.text.strip()])
 
     @asynccontextmanager
     async def hears_a_long_one(self) -> AsyncIterator[Talk]:
@@ -124,7 +124,9 @@ class OnOpenWebUI:
 
     def finds(self, chat: str) -> list[str]:
         messages = self.person.call("GET", f"/api/v1/chats/{chat}")["chat"]["history"]["messages"]
-        return [str(each["content"]) for each in sorted(messages.values(), key=lambda each: each["role"] != "user")]
+        return [
+            str(each["content"]).strip() for each in sorted(messages.values(), key=lambda each: each["role"] != "user")
+        ]
 
 
 @contextmanager
