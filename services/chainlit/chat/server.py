@@ -20,8 +20,8 @@ from chat.settings import Settings
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # a long prompt on a slow machine: 3,000 tokens take 20 s on two cores
 ASK_AROUND_SECONDS = 2.0
-# A server that thinks is silent for long, and so is one that a network has been pulled away from; but the machine of the
-# former answers for it. Else an answer that nobody sends any more would hold its place in the line for SILENCE_SECONDS.
+# A server that thinks is silent for long, and so is one whose network was pulled; but the former's machine answers for
+# it. Not asked, an answer that nobody sends any more would hold its place in the line for SILENCE_SECONDS.
 SILENT_SECONDS, AGAIN_SECONDS, ASKED_TIMES = 10, 5, 3
 LIMITS = Limits(max_connections=1000, max_keepalive_connections=100)  # openai's own
 LOOK_SECONDS = 15.0  # without a network, Foundry looks for its catalog for up to 5 s first
