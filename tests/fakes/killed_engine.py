@@ -11,7 +11,7 @@ import json
 
 import psutil
 
-from fakes.chat_people import first_user
+from fakes.chat_people import the_probe
 from stack.parts import engine_start
 from stack.settings import load
 from stack.tools.progress import silent
@@ -25,7 +25,7 @@ async def kill_while_a_chat_streams() -> str:
     assert pid
     daemon = psutil.Process(pid)
     assert daemon.name() == "dockerd"
-    async with first_user(load()).opens_the_page() as page:
+    async with the_probe(load()).opens_the_page() as page:  # whose chats are nobody's to be found again
         await page.begin(LONG)
         await page.first_text()
         daemon.kill()
