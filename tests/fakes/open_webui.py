@@ -84,8 +84,8 @@ class Person:
             session = open_webui._Session((await user.models())[0], question, max_tokens)
             page.on("events", session.on_events)
             page.on("disconnect", session.on_disconnect)
-            auth = {"token": user.token}
-            await page.connect(self.page, auth=auth, transports=["websocket"], socketio_path="/ws/socket.io")
+            way = {"transports": ["websocket"], "socketio_path": "/ws/socket.io", "wait_timeout": 60}
+            await page.connect(self.page, auth={"token": user.token}, **way)
             session.take_receipt(await user.call("POST", "/api/chat/completions", session.ask(str(page.get_sid()))))
             session.seen.chat = session.chat
             yield session.seen

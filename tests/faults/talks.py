@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Protocol
 
 from socketio.exceptions import SocketIOError
@@ -93,7 +94,9 @@ class OnTheChat:
                 )
 
     def finds(self, chat: str) -> list[str]:
-        return [str(message["output"]) for message in self.person.messages(chat)]
+        shown = [each for each in self.person.messages(chat) if each["type"] != "system_message"]  # the app's own words
+        said = [str(each["output"]) for each in dropwhile(lambda each: each["type"] != "user_message", shown)]
+        return said[:2]  # a remark on a long answer may come after them
 
 
 class OnOpenWebUI:
@@ -111,7 +114,7 @@ class OnOpenWebUI:
             assert seen.text, seen
             assert not (seen.error or seen.lost), seen
         assert seen.chat
-        await _stored(self, seen.chat, [question, seen.text])
+        await _stored(self, seen.chat, [question, seen.text.strip()])
 
     @asynccontextmanager
     async def hears_a_long_one(self) -> AsyncIterator[Talk]:
@@ -121,7 +124,9 @@ class OnOpenWebUI:
 
     def finds(self, chat: str) -> list[str]:
         messages = self.person.call("GET", f"/api/v1/chats/{chat}")["chat"]["history"]["messages"]
-        return [str(each["content"]) for each in sorted(messages.values(), key=lambda each: each["role"] != "user")]
+        return [
+            str(each["content"]).strip() for each in sorted(messages.values(), key=lambda each: each["role"] != "user")
+        ]
 
 
 @contextmanager

@@ -62,6 +62,13 @@ def machine(engine: DockerClient, bundle: Path, tmp_path_factory: pytest.TempPat
         yield bare
 
 
+@pytest.fixture(scope="module")
+def left(machine: BareMachine) -> dict[str, object]:
+    """What people left on the machine's stack, which is up."""
+    up(machine, "--bundle", BUNDLE)
+    return keepsakes(machine, "leave")
+
+
 def up(machine: BareMachine, *arguments: str) -> Finished:
     done = machine.watch("python3", "scripts/up.py", "--yes", *arguments)
     assert done.code == 0, done.out
@@ -94,17 +101,16 @@ def test_from_one_file_to_an_answer_without_a_network(machine: BareMachine) -> N
         assert "Installed:" not in again.out
         assert_same(running, machine.look())
 
-    left = keepsakes(machine, "leave")
+
+def test_down_and_up_again_without_the_file(machine: BareMachine, left: dict[str, object]) -> None:
     assert machine.watch("python3", "scripts/down.py").code == 0
     up(machine)
     assert_green(machine)
     assert keepsakes(machine, "find") == left
 
 
-def test_the_engine_killed_while_a_chat_streams(machine: BareMachine) -> None:
+def test_the_engine_killed_while_a_chat_streams(machine: BareMachine, left: dict[str, object]) -> None:
     """By SIGKILL, and started again as an init system does; nobody does anything more."""
-    up(machine, "--bundle", BUNDLE)
-    left = keepsakes(machine, "find")
     program(machine, "fakes.killed_engine")
     wait_until(lambda: machine.run("python3", "scripts/probe.py", "--json").code == 0, GREEN_SECONDS)
     assert_green(machine)
@@ -118,7 +124,7 @@ def program(machine: BareMachine, module: str) -> None:
     assert done.code == 0, done.out + done.err
 
 
-def test_a_clone_of_another_version_is_told_so(machine: BareMachine) -> None:
+def test_a_clone_of_another_version_is_told_so(machine: BareMachine, left: dict[str, object]) -> None:
     changed = "services/chainlit/personas.toml"
     assert machine.has(f"cp {changed} /root/kept && echo >>{changed}")
     try:
@@ -128,3 +134,4 @@ def test_a_clone_of_another_version_is_told_so(machine: BareMachine) -> None:
     assert refused.code == 2
     assert changed in refused.err
     assert json.loads(machine.run("python3", "scripts/probe.py", "--json").out)["status"] in ("ok", "degraded")
+    assert keepsakes(machine, "find") == left

@@ -48,7 +48,7 @@ def _only_source(packages: Path, state: Path) -> Path:
     """Settings for apt that leave the system's own sources out."""
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True)
-    # What makes its packages trustworthy is that the bundle has been checked.
+    # Debian's signatures were checked when they were fetched, and what they became then is in the bundle's checksums.
     (state / "only.list").write_text(f"deb [trusted=yes] file:{packages} ./\n")
     settings = {
         "Dir::Etc::SourceList": f"{state}/only.list",
