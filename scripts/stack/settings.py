@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     monitor_cpus: Cpus
     monitor_interval: Annotated[int, Field(ge=5, le=86400)]
     state_dir: Path
+    backup_dir: Path
+    backup_keep: Annotated[int, Field(ge=1)]
 
     @field_validator("foundry_url")
     @classmethod
@@ -107,6 +109,11 @@ class Settings(BaseSettings):
     def models(self) -> Path:
         """Foundry Local's model cache, shared by all projects of this clone (absolute)."""
         return (ROOT / self.state_dir / "models").resolve()
+
+    @property
+    def backups(self) -> Path:
+        """The folder with the backups (absolute)."""
+        return (ROOT / self.backup_dir.expanduser()).resolve()
 
     @property
     def as_environment(self) -> dict[str, str]:

@@ -98,3 +98,21 @@ def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MAX_TOKENS", "")
     assert settings.load().max_tokens == 1024, "empty means not set"
     settings.load.cache_clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux shows which timers a connection has")
+async def test_the_system_asks_whether_the_server_is_still_there() -> None:
+    """A network that is pulled says nothing; the answer would be waited for as long as one that takes its time."""
+    async with ModelServer() as server:
+        found = await find(Settings(base_url=server.url))
+        await found.client.models.list()
+        port = int(server.url.rsplit(":", 1)[1])
+        assert timers_of_connections_to(port) == {KEEP_ALIVE}
+
+
+KEEP_ALIVE = "02"  # as proc(5) has it under `tr`
+
+
+def timers_of_connections_to(port: int) -> set[str]:
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return {timer.partition(":")[0] for _, _, other, _, _, timer, *_ in lines if other == f"0100007F:{port:04X}"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stack.parts import containers, foundry, relay_token
+from stack.parts import containers, foundry, keeping, relay_token, way_back
 from stack.parts.relay import lifecycle as relay
 from stack.parts.single_run import alone
 from stack.reports.errors import guarded
@@ -41,6 +41,8 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
             containers.remove(settings, progress, volumes=volumes)
             if volumes:
                 relay_token.forget(settings)
+                way_back.forget_record(settings)
+                keeping.forget(settings)
 
 
 def _ask_for_the_engine() -> None:

@@ -28,11 +28,12 @@ _PORT_TAKEN = re.compile(
 )
 
 
-def build(settings: Settings, progress: Progress, anew: str | None = None) -> None:
+def build(settings: Settings, progress: Progress, anew: str | None = None, only: Sequence[str] = ()) -> None:
     """Build the images that are not up to date (seconds when nothing changed).
 
     Args:
         anew: a service whose image is built without anything that the builder has kept, as that may be damaged.
+        only: these services; none named: all.
 
     Raises:
         StackError: ``image-build-failed`` with the end of the builder's output.
@@ -42,7 +43,7 @@ def build(settings: Settings, progress: Progress, anew: str | None = None) -> No
         if step := _BUILD_STEP.match(line):
             progress(f"{step['service']}: step {step['step']} of {step['steps']}: {step['what'][:60]}")
 
-    for arguments in (*([["build", "--no-cache", anew]] if anew else ()), ["build"]):
+    for arguments in (*([["build", "--no-cache", anew]] if anew else ()), ["build", *only]):
         done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
         if done.code != 0:
             raise StackError(
@@ -161,6 +162,23 @@ def _not_all_up(done: Finished) -> StackError:
     )
 
 
+def last_words(settings: Settings, lines: int = 200) -> str:
+    """The end of each container's log, for a file."""
+    arguments = ["logs", "--no-color", "--timestamps", "--tail", str(lines)]
+    return compose(arguments, project=ROOT, env=settings.as_environment).out
+
+
+def stop(settings: Settings) -> None:
+    """Stop all of the project's containers; `start` starts them again.
+
+    Raises:
+        StackError: ``containers-stay`` with the end of Compose's output.
+    """
+    done = compose(["stop"], project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    if done.code != 0:
+        raise _not_all_gone(done)
+
+
 def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     """Stop and remove the project's containers and networks, and its data volumes when ``volumes`` is true.
 
@@ -174,11 +192,15 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     arguments = ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code != 0:
-        raise StackError(
-            f"Not everything could be removed:\n{_tail(done)}",
-            fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
-            cause="containers-stay",
-        )
+        raise _not_all_gone(done)
+
+
+def _not_all_gone(done: Finished) -> StackError:
+    return StackError(
+        f"Not everything could be stopped or removed:\n{_tail(done)}",
+        fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
+        cause="containers-stay",
+    )
 
 
 def image_of(settings: Settings, service: str) -> str:
@@ -190,6 +212,12 @@ def images(settings: Settings, client: DockerClient) -> list[str]:
     """The names of the images that were built under the project's tag."""
     found = client.images.list(filters={"reference": f"{IMAGES}/*:{settings.image_tag}"})
     return [name for image in found for name in image.tags if name.endswith(f":{settings.image_tag}")]
+
+
+def missing_images(settings: Settings, client: DockerClient) -> list[str]:
+    """The services whose image is not there under the project's tag."""
+    present = images(settings, client)
+    return [service for service in BUILT if image_of(settings, service) not in present]
 
 
 def remove_images(settings: Settings, client: DockerClient) -> None:

@@ -38,7 +38,7 @@ def check_disk(settings: Settings, client: DockerClient | None, *, first_time: b
         StackError: ``disk-full`` with the folder, what is free and what is needed; exit code 2.
     """
     images, model = (IMAGES_DISK, MODEL_DISK) if first_time else (RUNNING_DISK, RUNNING_DISK)
-    require_room({settings.state: model, _docker_root(client): images}, "the stack")
+    require_room({settings.state: model, docker_root(client): images}, "the stack")
 
 
 def check_cpus(settings: Settings, client: DockerClient) -> None:
@@ -176,5 +176,5 @@ def _published(ports: dict[str, list[dict[str, str]] | None]) -> set[str]:
     return {binding["HostPort"] for bindings in ports.values() for binding in bindings or []}
 
 
-def _docker_root(client: DockerClient | None) -> Path:
+def docker_root(client: DockerClient | None) -> Path:
     return Path(client.info()["DockerRootDir"]) if client else DOCKER_ROOT

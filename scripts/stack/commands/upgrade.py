@@ -1,0 +1,225 @@
+"""`upgrade`: from the versions that run to those of this clone, with a backup, and back by itself where it fails."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import stamina
+from docker import DockerClient
+from rich.table import Table
+from rich.text import Text
+
+from stack import probes
+from stack.commands.backup import back_up
+from stack.commands.up import Ground, checked_bundle, make_images, prepare, start_host, start_pages
+from stack.parts import containers, versions, way_back
+from stack.parts.single_run import alone
+from stack.parts.state import write_text
+from stack.parts.way_back import WayBack
+from stack.reports.console import make_console, print_table
+from stack.reports.errors import guarded
+from stack.reports.stages import Stages
+from stack.reports.table import show as show_report
+from stack.settings import Settings, load
+from stack.tools.bundle_file import BundleFile
+from stack.tools.docker_engine import client
+from stack.tools.errors import StackError
+from stack.tools.progress import silent
+
+GREEN_SECONDS = 120.0  # that new versions have, once their containers are healthy
+WELL = (0, 3)  # 3: it answers, but not as it should
+WOULD_CHANGE = 3
+LOG = "upgrade-failed.log"
+
+
+class NotGreen(Exception):  # noqa: N818  (no error of this program: a verdict)
+    """The new versions run, and users get no answer."""
+
+
+def main() -> int:
+    """Run the command; returns the exit code: 0 it answers, 1 gone back or broken, 2 could not even try.
+
+    With ``--check``: 0 there is nothing to upgrade, 3 there is.
+    """
+    return guarded(_run)
+
+
+def _run() -> int:
+    parser = argparse.ArgumentParser(
+        prog="upgrade.py",
+        description="Bring the versions of this clone (after `git pull`, say): back up, build, start, probe; "
+        "and go back by itself, data included, where users would get no answer.",
+    )
+    parser.add_argument("--check", action="store_true", help="only say what would change (exit code 3: something)")
+    parser.add_argument("--list", action="store_true", help="list every version that is pinned, and in which file")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="FILE", help="take the new versions from a file that bundle.py wrote"
+    )
+    parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    arguments = parser.parse_args()
+    settings = load()
+    if arguments.list:
+        return _list(settings)
+    if arguments.check:
+        return _check(settings)
+    stages = Stages()
+    carried = checked_bundle(arguments.bundle, stages) if arguments.bundle else None
+    with alone(settings):
+        report = _upgrade(settings, stages, assume_yes=arguments.yes, carried=carried)
+    stages.summary()
+    show_report(report)
+    return report.exit_code
+
+
+def _list(settings: Settings) -> int:
+    _print(
+        ("part", "package", "version", "pinned in"),
+        [(*_whose(pin), pin.version, pin.file) for pin in versions.pinned(settings)],
+    )
+    return 0
+
+
+def _check(settings: Settings) -> int:
+    engine = client()
+    _refuse_without_data(settings, engine)
+    found = versions.changes(settings, engine)
+    if not found:
+        print("Nothing to upgrade: what is here has the versions of this clone.")
+        return 0
+    rows = [(*_whose(each.pin), each.before or "", each.pin.version, each.pin.file) for each in found]
+    _print(("part", "package", "now", "then", "pinned in"), rows)
+    print(f"{versions.along(settings, engine)} other Python packages come with them.")
+    print("`python3 scripts/upgrade.py` brings them. Debian's own packages come as its archive has them that day.")
+    return WOULD_CHANGE
+
+
+def _whose(pin: versions.Pin) -> tuple[str, str]:
+    return pin.part, pin.name
+
+
+def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    print_table(make_console(), table)
+
+
+def _upgrade(
+    settings: Settings, stages: Stages, *, assume_yes: bool, carried: BundleFile | None = None
+) -> probes.Report:
+    ground = prepare(settings, stages, assume_yes=assume_yes, carried=carried)
+    engine = ground.engine
+    if way := way_back.pending(settings):
+        stages.say("The last upgrade was interrupted in the middle.")
+        _go_back(ground, stages, way)
+    _refuse_without_data(settings, engine)
+    found = versions.changes(settings, engine)
+    make_images(way_back.new(settings), engine, stages, assume_yes=assume_yes, carried=carried)
+    start_host(ground, stages)
+    if not way_back.differ(settings, engine):
+        way_back.forget(settings, engine)
+        stages.say("Nothing to upgrade: the images are those of this clone.")
+        return start_pages(ground, stages)
+    backup = _back_up(ground, stages)
+    with _going_back(ground, stages):
+        with stages.stage("Exchanging the images"):
+            way_back.cross(settings, engine, backup)
+        report = _green(ground, stages)
+    way_back.forget(settings, engine)
+    for each in found:
+        stages.say(f"{each.pin.part}: {each.pin.name} {each.before or '(none)'} is now {each.pin.version}.")
+    stages.say(f"The data from before are in {backup}.")
+    return report
+
+
+def _refuse_without_data(settings: Settings, engine: DockerClient) -> None:
+    if not any(containers.has_volume(settings, engine, volume) for volume in versions.KEEPERS.values()):
+        raise StackError(
+            "There is nothing to upgrade: this stack has no data yet.",
+            fix="python3 scripts/up.py   brings the stack up, in the versions of this clone.",
+            cause="nothing-to-upgrade",
+            exit_code=2,
+        )
+
+
+def _back_up(ground: Ground, stages: Stages) -> Path:
+    """With nobody at the pages, so that nothing is said after it that going back would lose."""
+    settings = ground.settings
+    try:
+        with stages.stage("Stopping the containers"):
+            containers.stop(settings)
+        return back_up(settings, stages, settings.backups)
+    except BaseException:
+        with stages.stage("Starting them again, as they were"):
+            containers.start(settings, silent)
+        raise
+
+
+@contextmanager
+def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
+    """Whatever ends the block early, an interrupt too, the stack goes back to what it was before."""
+    try:
+        yield
+    except BaseException as failed:
+        way = way_back.pending(ground.settings)
+        if way is None:  # not even the images were exchanged
+            containers.start(ground.settings, silent)
+            raise
+        log = ground.settings.state / LOG
+        write_text(log, containers.last_words(ground.settings))
+        stages.say(f"The new versions do not work ({_reason(failed)}): going back to what was before.")
+        report = _go_back(ground, stages, way)
+        if not isinstance(failed, StackError | NotGreen):
+            raise
+        show_report(report)
+        back = "is back on what it was before, with all its data"
+        raise StackError(
+            f"The upgrade failed: {_reason(failed)}. The stack {back}"
+            + (", and answers." if report.exit_code in WELL else ", and was not well even so."),
+            fix=f"{log} has the last words of the new containers. Nothing needs to be done for the old ones; "
+            "`python3 scripts/upgrade.py` tries again.",
+            cause="upgrade-failed",
+        ) from failed
+
+
+def _reason(failed: BaseException) -> str:
+    if isinstance(failed, StackError):
+        return failed.message.splitlines()[0].rstrip(".:")
+    return str(failed) or "interrupted"
+
+
+def _go_back(ground: Ground, stages: Stages, way: WayBack) -> probes.Report:
+    with stages.stage("Going back: the images and the data from before") as progress:
+        way_back.take(ground.settings, ground.engine, way, progress)
+    start_host(ground, stages)  # after a reboot in the middle it is down
+    report = start_pages(ground, stages)
+    way_back.forget(ground.settings, ground.engine)
+    return report
+
+
+def _green(ground: Ground, stages: Stages) -> probes.Report:
+    """Start what is new and wait until every page answers.
+
+    Raises:
+        NotGreen: with what is broken, as the probe says it.
+    """
+    report = start_pages(ground, stages)
+    if report.exit_code not in WELL:
+        with stages.stage("Waiting for it") as progress:
+            for attempt in stamina.retry_context(NotGreen, timeout=GREEN_SECONDS, attempts=None, wait_max=5.0):
+                with attempt:
+                    report = probes.run(ground.settings)
+                    progress(_broken(report))
+                    if report.exit_code not in WELL:
+                        raise NotGreen(_broken(report))
+    return report
+
+
+def _broken(report: probes.Report) -> str:
+    return "; ".join(f"{each.id}: {each.cause}" for each in report.checks if each.status == probes.Status.FAILED)

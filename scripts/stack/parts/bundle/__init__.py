@@ -1,0 +1,11 @@
+"""The stack in one file: written where there is a network, and brought up from it where there is none.
+
+What the file looks like, and how it is checked, stands in `stack.tools.bundle_file`, which the scripts can read before
+any package is there.
+"""
+
+from stack.parts.bundle.bringing import bring, refuse_other_sources
+from stack.parts.bundle.making import Bundled, make
+from stack.parts.bundle.record import images_came_in_a_bundle
+
+__all__ = ["Bundled", "bring", "images_came_in_a_bundle", "make", "refuse_other_sources"]

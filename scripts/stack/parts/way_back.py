@@ -1,0 +1,140 @@
+"""The way back from an upgrade: the images and the backup from before, kept until the new ones have proved themselves.
+
+The new images are built under a name of their own, so nothing changes until all of them are there. Then they take the
+old ones' names (`cross`), and a record says so until the upgrade is over (`forget`) or undone (`take`): whatever
+interrupts it, the next run knows where to go back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker import DockerClient
+from docker.errors import DockerException, ImageNotFound
+
+from stack.parts import containers, keeping, versions
+from stack.parts.state import read_json, write_json
+from stack.settings import Settings
+from stack.tools.errors import StackError
+from stack.tools.progress import Progress
+
+FILE = "upgrade.json"
+NEW, BEFORE = "upgrade-new", "upgrade-before"  # what is added to IMAGE_TAG
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What the record says.
+
+    Args:
+        backup: all data, as it was when the old versions were stopped.
+        images: the id of each service's image from before.
+    """
+
+    backup: Path
+    images: Mapping[str, str]
+
+
+def refuse_in_the_middle(settings: Settings) -> None:
+    """Do nothing unless an upgrade was interrupted, when the data may be of one version and the images of another.
+
+    Raises:
+        StackError: ``upgrade-interrupted``; exit code 2.
+    """
+    if pending(settings):
+        raise StackError(
+            "An upgrade was interrupted in the middle.",
+            fix="python3 scripts/upgrade.py   goes back to what was before, and then tries again.",
+            cause="upgrade-interrupted",
+            exit_code=2,
+        )
+
+
+def pending(settings: Settings) -> WayBack | None:
+    """The way back from an upgrade that is not over."""
+    record = read_json(settings.state / FILE)
+    return WayBack(Path(record["backup"]), record["images"]) if record else None
+
+
+def new(settings: Settings) -> Settings:
+    """The same stack, with the images' names while they are new."""
+    return settings.model_copy(update={"image_tag": f"{settings.image_tag}-{NEW}"})
+
+
+def differ(settings: Settings, client: DockerClient) -> list[str]:
+    """The services whose new image is another one than the one in use."""
+    return [
+        service
+        for service in containers.BUILT
+        if client.images.get(containers.image_of(new(settings), service)).id
+        != versions.image_in_use(settings, client, service)
+    ]
+
+
+def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
+    """Write down the way back, then give the new images the names that the stack starts from."""
+    before = {service: versions.image_in_use(settings, client, service) for service in containers.BUILT}
+    images = {service: image for service, image in before.items() if image}
+    for service, image in images.items():
+        _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
+    write_json(settings.state / FILE, {"backup": str(backup), "images": images})
+    for service in containers.BUILT:
+        _name(
+            client,
+            containers.image_of(new(settings), service),
+            f"{containers.IMAGES}/{service}",
+            settings.image_tag,
+        )
+
+
+def keep_names(settings: Settings, client: DockerClient) -> None:
+    """Give the images in use their names again, where somebody has built others (`docker compose build`, say)."""
+    for service in containers.BUILT:
+        if image := versions.image_in_use(settings, client, service):
+            _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
+
+
+def take(settings: Settings, client: DockerClient, way: WayBack, progress: Progress) -> None:
+    """Go back: the old images under their names, the data as it was. The containers are gone then; `start` makes them.
+
+    Can be done again when it was interrupted.
+
+    Raises:
+        StackError: ``way-back-lost``, an image from before is gone; or what `keeping.restore` raises.
+    """
+    containers.remove(settings, progress, volumes=False)  # so that nothing is of the new images any more
+    for service, image in way.images.items():
+        try:
+            _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
+        except ImageNotFound as gone:
+            raise StackError(
+                f"The image of {service} from before the upgrade is gone, so there is no way back to it.",
+                fix=f"The data from before are in {way.backup}. With the clone as it was before, run "
+                f"`python3 scripts/up.py`, then `python3 scripts/restore.py {way.backup} --replace`.",
+                cause="way-back-lost",
+            ) from gone
+    keeping.restore(settings, client, way.backup, progress, replace=True)
+    forget_record(settings)
+
+
+def forget(settings: Settings, client: DockerClient) -> None:
+    """The upgrade is over, whichever way: the record goes, and the images that nobody uses any more."""
+    forget_record(settings)
+    for suffix in (NEW, BEFORE):
+        other = settings.model_copy(update={"image_tag": f"{settings.image_tag}-{suffix}"})
+        for name in containers.images(other, client):
+            try:
+                client.images.remove(name)  # not by force: an image that is in use under another name stays
+            except DockerException:
+                continue
+
+
+def forget_record(settings: Settings) -> None:
+    """There is no way back to go any more, or nothing to go back to."""
+    (settings.state / FILE).unlink(missing_ok=True)
+
+
+def _name(client: DockerClient, image: str, repository: str, tag: str) -> None:
+    client.images.get(image).tag(repository, tag)

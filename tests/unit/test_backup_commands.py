@@ -1,0 +1,133 @@
+"""`backup` and `restore` as far as they need no engine: what is listed, what is refused, whose settings count."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.backups import MANIFEST, on_disk, written
+from stack import settings as module
+from stack.commands import backup, restore
+from stack.settings import DEFAULTS_FILE, Settings, default_values
+from stack.tools.errors import StackError
+
+Run = Callable[..., int]
+PLAIN = f"{MANIFEST.project}-20261127-131502.tar.zst"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone without a `.env`, in whose `backups` one lies; no knob comes from the environment."""
+    for key in default_values():
+        monkeypatch.delenv(key, raising=False)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "USER_FILE", tmp_path / ".env")
+    monkeypatch.setitem(Settings.model_config, "env_file", (DEFAULTS_FILE, tmp_path / ".env"))
+    (tmp_path / "backups").mkdir()
+    on_disk(tmp_path / "backups", written(env=None), PLAIN)
+    return tmp_path
+
+
+@pytest.fixture
+def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs one of the two with arguments; its exit code."""
+
+    def run(command: Any, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["x.py", *arguments])
+        return int(command.main())
+
+    return run
+
+
+@pytest.fixture
+def restored(here: Path, monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings with which something was restored; nothing really is."""
+    with_settings: list[Settings] = []
+
+    def restore_(settings: Settings, *_: object) -> bool:
+        with_settings.append(settings)
+        return False
+
+    monkeypatch.setattr(restore, "_restore", restore_)
+    return with_settings
+
+
+def test_what_there_is_is_listed(here: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    on_disk(here / "backups", b"key.age...", f"{MANIFEST.project}-20261128-000000.encrypted.tar")
+    on_disk(here / "backups", b"rubbish", f"{MANIFEST.project}-20261126-000000.tar.zst")
+    assert run(backup, "--list") == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [(line.split()[0], line.split("MB")[1].strip()) for line in lines] == [
+        (f"{MANIFEST.project}-20261128-000000.encrypted.tar", "encrypted"),
+        (PLAIN, "chainlit 2.12.0"),
+        (f"{MANIFEST.project}-20261126-000000.tar.zst", "can't be read"),
+    ]
+
+
+def test_where_there_are_none_it_says_so(here: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(backup, "--list", "--to", str(here / "elsewhere")) == 1
+    assert "There are no backups of foundry-stack" in capsys.readouterr().err
+
+
+def test_none_is_kept_is_no_number(run: Run) -> None:
+    for number in ("0", "-1", "few"):
+        with pytest.raises(SystemExit) as ended:
+            run(backup, "--keep", number)
+        assert ended.value.code == 2
+
+
+def test_a_whole_one_is_checked_without_an_engine(
+    here: Path, run: Run, restored: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (PLAIN, str(here / "backups" / PLAIN)):
+        assert run(restore, name, "--check") == 0
+        assert "It is whole" in capsys.readouterr().out
+    assert restored == []
+
+
+def test_a_damaged_one_is_refused_before_all_else(
+    here: Path, run: Run, restored: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = on_disk(here, written()[:-1], "cut")
+    assert run(restore, str(file), "--replace") == 2
+    assert "cut is no whole backup" in capsys.readouterr().err
+    assert restored == []
+    assert not (here / ".env").exists()
+
+
+def test_its_settings_count_where_there_are_none(here: Path, run: Run, restored: list[Settings]) -> None:
+    file = on_disk(here, written(env=b"COMPOSE_PROJECT_NAME=theirs\nCHAINLIT_PORT=18080\n"), "theirs")
+    assert run(restore, str(file)) == 0
+    assert [(each.compose_project_name, each.chainlit_port) for each in restored] == [("theirs", 18080)]
+    assert (here / ".env").read_text() == "COMPOSE_PROJECT_NAME=theirs\nCHAINLIT_PORT=18080\n"
+
+
+def test_the_settings_that_are_here_count(
+    here: Path, run: Run, restored: list[Settings], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / ".env").write_text("COMPOSE_PROJECT_NAME=mine\n")
+    file = on_disk(here, written(env=b"COMPOSE_PROJECT_NAME=theirs\n"), "theirs")
+    assert run(restore, str(file)) == 0
+    assert [each.compose_project_name for each in restored] == ["mine"]
+    assert ".env.from-backup" in capsys.readouterr().out
+
+
+def test_when_it_fails_its_settings_go_again(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> bool:
+        raise StackError("no", fix="", cause="no", exit_code=2)
+
+    monkeypatch.setattr(restore, "_restore", fails)
+    file = on_disk(here, written(env=b"MODEL=auto\n"), "theirs")
+    assert run(restore, str(file)) == 2
+    assert not (here / ".env").exists()
+
+
+def test_settings_that_can_not_be_used_here_are_refused(here: Path, run: Run, restored: list[Settings]) -> None:
+    file = on_disk(here, written(env=b"CHAINLIT_PORT=many\n"), "theirs")
+    assert run(restore, str(file)) == 2
+    assert restored == []
+    assert not (here / ".env").exists()

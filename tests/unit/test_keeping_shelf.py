@@ -1,0 +1,73 @@
+"""The folder with the backups: a name for each, the newest first, and the oldest go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+from fakes.backups import MADE, MANIFEST, on_disk, written
+from stack.parts.keeping import drop_oldest, kept
+from stack.parts.keeping.shelf import new_name
+
+PROJECT = MANIFEST.project
+
+
+def names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
+def test_a_name_tells_project_and_moment(tmp_path: Path) -> None:
+    assert new_name(tmp_path, MANIFEST, encrypted=False).name == "foundry-stack-20261127-131502.tar.zst"
+    assert new_name(tmp_path, MANIFEST, encrypted=True).name == "foundry-stack-20261127-131502.encrypted.tar"
+
+
+def test_the_moment_is_the_same_everywhere(tmp_path: Path) -> None:
+    """So that the night in which the clocks are put back does not make an old one the newest."""
+    elsewhere = replace(MANIFEST, created_at=MADE.astimezone(timezone(timedelta(hours=-8))))
+    assert new_name(tmp_path, elsewhere, encrypted=False) == new_name(tmp_path, MANIFEST, encrypted=False)
+
+
+def test_none_is_written_over_another(tmp_path: Path) -> None:
+    first = new_name(tmp_path, MANIFEST, encrypted=False)
+    first.touch()
+    second = new_name(tmp_path, MANIFEST, encrypted=True)
+    second.touch()
+    third = new_name(tmp_path, MANIFEST, encrypted=False)
+    assert [each.name[23:29] for each in (first, second, third)] == ["131502", "131503", "131504"]
+
+
+def test_they_are_shown_the_newest_first(tmp_path: Path) -> None:
+    on_disk(tmp_path, written(), f"{PROJECT}-20261127-131502.tar.zst")
+    on_disk(tmp_path, b"key.age...", f"{PROJECT}-20261128-000000.encrypted.tar")
+    on_disk(tmp_path, written()[:50], f"{PROJECT}-20261126-000000.tar.zst")
+    newest, middle, oldest = kept(tmp_path, PROJECT)
+    assert (newest.encrypted, newest.manifest) == (True, None)
+    assert (middle.encrypted, middle.manifest, middle.made_at) == (False, MANIFEST, MADE)
+    assert (oldest.encrypted, oldest.manifest, oldest.size) == (False, None, 50)
+    assert oldest.made_at == datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:
+    assert kept(tmp_path / "none", PROJECT) == []
+
+
+def test_the_oldest_go_and_nothing_else(tmp_path: Path) -> None:
+    mine = [f"{PROJECT}-2026112{day}-000000{ending}" for day, ending in enumerate([".tar.zst", ".encrypted.tar"] * 2)]
+    others = [
+        f"{PROJECT}-test-20261101-000000.tar.zst",
+        f"other-{PROJECT}-20261101-000000.tar.zst",
+        f"{PROJECT}-20261101-000000.tar.zst.old",
+        f"copy of {PROJECT}-20261101-000000.tar.zst",
+        f"{PROJECT}-20269999-000000.tar.zst",
+        f"{PROJECT}-2026.tar.zst",
+        "20261101-000000.tar.zst",
+        "holiday.jpg",
+    ]
+    for name in (*mine, *others):
+        (tmp_path / name).touch()
+    assert [file.name for file in drop_oldest(tmp_path, PROJECT, keep=3)] == mine[:1]
+    assert names(tmp_path) == {*mine[1:], *others}
+    assert {file.name for file in drop_oldest(tmp_path, PROJECT, keep=1)} == set(mine[1:3])
+    assert names(tmp_path) == {mine[3], *others}
+    assert drop_oldest(tmp_path, PROJECT, keep=1) == []

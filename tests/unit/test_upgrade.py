@@ -1,0 +1,192 @@
+"""What `upgrade` does in which order, and that whatever goes wrong ends with what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from docker import DockerClient
+
+from fakes.engine_of_images import EngineOfImages
+from stack.commands import up, upgrade
+from stack.parts import containers, keeping, versions, way_back
+from stack.parts.containers import BUILT, image_of
+from stack.probes import Check, Layer, Report, Status
+from stack.reports.stages import Stages
+from stack.settings import Settings
+from stack.tools.errors import StackError
+
+
+class Stack:
+    """A stack of old versions that runs; what is done to it is written down in `done`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine = EngineOfImages(settings)
+        self.engine.names = {image_of(settings, service): "old" for service in BUILT}
+        self.engine.start()
+        self.data = "old"
+        self.done: list[str] = []
+        self.new = "new"
+        self.works: Callable[[str], bool] = lambda image: True
+        self.fails: dict[str, BaseException] = {}
+
+    def do(self, what: str) -> None:
+        self.done.append(what)
+        if what in self.fails:
+            raise self.fails.pop(what)
+
+    @property
+    def runs(self) -> set[str]:
+        return set(self.engine.made_of.values())
+
+    def build(self, settings: Settings, engine: Any, stages: Stages, *, assume_yes: bool, carried: Any) -> None:
+        self.do("build")
+        assert settings.image_tag != self.settings.image_tag, "what runs must keep its names"
+        self.engine.names |= {image_of(settings, service): self.new for service in BUILT}
+
+    def stop(self, settings: Settings) -> None:
+        self.do("stop")
+
+    def back_up(self, settings: Settings, stages: Stages, folder: Path) -> Path:
+        self.do("backup")
+        assert self.data == "old"
+        return folder / "backup"
+
+    def start_pages(self, ground: Any, stages: Stages) -> Report:
+        self.engine.start()
+        (image,) = self.runs
+        self.do(f"start {image}")
+        if self.data == "old" and image == "new":
+            self.data = "new"  # its migrations
+        return self.probe(ground.settings)
+
+    def start(self, settings: Settings, progress: Any) -> None:
+        self.engine.start()
+        (image,) = self.runs
+        self.do(f"start {image}")
+
+    def probe(self, settings: Settings) -> Report:
+        (image,) = self.runs
+        well = self.works(image) and self.data == image
+        status, cause = (Status.OK, None) if well else (Status.FAILED, "x")
+        return Report([Check("answer", Layer.ANSWER, "chainlit", status, 0.0, cause, None, "")])
+
+    def remove(self, settings: Settings, progress: Any, *, volumes: bool) -> None:
+        self.do("remove")
+        assert not volumes
+        self.engine.made_of = {}
+
+    def restore(self, settings: Settings, client: DockerClient, file: Path, progress: Any, *, replace: bool) -> None:
+        self.do("restore")
+        assert not self.runs
+        self.data = "old"
+
+    def upgrade(self) -> Report:
+        return upgrade._upgrade(self.settings, Stages(), assume_yes=True)
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
+    settings = Settings(state_dir=tmp_path)  # type: ignore[call-arg]
+    stack = Stack(settings)
+    ground = up.Ground(settings, cast(DockerClient, stack.engine), [])
+    monkeypatch.setattr(upgrade, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
+    monkeypatch.setattr(upgrade, "start_host", lambda ground, stages: stack.do("host"))
+    monkeypatch.setattr(upgrade, "start_pages", stack.start_pages)
+    monkeypatch.setattr(upgrade, "show_report", lambda report: None)
+    monkeypatch.setattr(upgrade, "GREEN_SECONDS", 0.1)
+    monkeypatch.setattr(upgrade.probes, "run", stack.probe)
+    monkeypatch.setattr(containers, "has_volume", lambda settings, client, volume: True)
+    monkeypatch.setattr(containers, "last_words", lambda settings: "its last words")
+    monkeypatch.setattr(versions, "changes", lambda settings, client: [])
+    monkeypatch.setattr(upgrade, "make_images", stack.build)
+    monkeypatch.setattr(upgrade, "back_up", stack.back_up)
+    monkeypatch.setattr(keeping, "restore", stack.restore)
+    for name in ("stop", "start", "remove"):
+        monkeypatch.setattr(containers, name, getattr(stack, name))
+    return stack
+
+
+def is_as_before(stack: Stack) -> None:
+    assert (stack.runs, stack.data) == ({"old"}, "old")
+    assert set(stack.engine.names.values()) == {"old"}
+    assert way_back.pending(stack.settings) is None
+
+
+def test_the_new_versions_run_with_the_data_and_the_old_images_go(stack: Stack) -> None:
+    assert stack.upgrade().exit_code == 0
+    assert stack.done == ["build", "host", "stop", "backup", "start new"]
+    assert (stack.runs, stack.data) == ({"new"}, "new")
+    assert set(stack.engine.names.values()) == {"new"}
+    assert way_back.pending(stack.settings) is None
+
+
+def test_nobody_is_stopped_where_nothing_is_new(stack: Stack) -> None:
+    stack.new = "old"
+    assert stack.upgrade().exit_code == 0
+    assert stack.done == ["build", "host", "start old"]
+    is_as_before(stack)
+
+
+def test_new_versions_that_do_not_answer_are_taken_back_with_the_data(stack: Stack) -> None:
+    stack.works = lambda image: image == "old"
+    with pytest.raises(StackError, match=r"upgrade failed: answer: x\. The stack is back .* and answers\.") as failed:
+        stack.upgrade()
+    assert (failed.value.cause, failed.value.exit_code) == ("upgrade-failed", 1)
+    assert stack.done[-5:] == ["start new", "remove", "restore", "host", "start old"]
+    assert (stack.settings.state / upgrade.LOG).read_text() == "its last words"
+    is_as_before(stack)
+
+
+def test_new_containers_that_do_not_start_are_taken_back_with_the_data(stack: Stack) -> None:
+    stack.fails["start new"] = StackError(
+        "The containers did not all come up:\nlong", fix="", cause="containers-failed"
+    )
+    with pytest.raises(StackError, match="The containers did not all come up"):
+        stack.upgrade()
+    is_as_before(stack)
+
+
+def test_a_build_that_fails_stops_nobody(stack: Stack) -> None:
+    stack.fails["build"] = StackError("An image could not be built.", fix="", cause="image-build-failed")
+    with pytest.raises(StackError, match="could not be built"):
+        stack.upgrade()
+    assert stack.done == ["build"]
+    is_as_before(stack)
+
+
+@pytest.mark.parametrize("step", ["stop", "backup"])
+def test_without_a_backup_what_was_there_starts_again(stack: Stack, step: str) -> None:
+    stack.fails[step] = StackError("No room.", fix="", cause="disk-full")
+    with pytest.raises(StackError, match="No room"):
+        stack.upgrade()
+    assert stack.done[-1] == "start old"
+    assert (stack.runs, stack.data) == ({"old"}, "old")
+
+
+def test_an_interrupt_leads_back_too(stack: Stack) -> None:
+    stack.fails["start new"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        stack.upgrade()
+    is_as_before(stack)
+
+
+def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack) -> None:
+    stack.build(way_back.new(stack.settings), stack.engine, Stages(), assume_yes=True, carried=None)
+    way_back.cross(stack.settings, cast(DockerClient, stack.engine), Path("/a/backup"))
+    stack.engine.start()
+    stack.data = "half"
+    stack.done.clear()
+    assert stack.upgrade().exit_code == 0
+    assert stack.done == ["remove", "restore", "host", "start old", "build", "host", "stop", "backup", "start new"]
+
+
+def test_without_data_there_is_nothing_to_upgrade(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "has_volume", lambda settings, client, volume: False)
+    with pytest.raises(StackError) as refused:
+        stack.upgrade()
+    assert refused.value.cause == "nothing-to-upgrade"
+    assert stack.done == []

@@ -1,0 +1,164 @@
+"""The way back from an upgrade: wherever it is interrupted, it leads to the images and the data from before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from docker import DockerClient
+from docker.errors import APIError
+
+from fakes.engine_of_images import EngineOfImages
+from stack.parts import containers, keeping, way_back
+from stack.parts.containers import BUILT, image_of
+from stack.settings import Settings
+from stack.tools.errors import StackError
+from stack.tools.progress import silent
+
+OLD = {service: f"sha256:old-{service}" for service in BUILT}
+NEW = {service: f"sha256:new-{service}" for service in BUILT}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(state_dir=tmp_path)  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def engine(settings: Settings) -> EngineOfImages:
+    """The old versions run, the new images are built."""
+    engine = EngineOfImages(settings)
+    engine.names = {image_of(settings, service): OLD[service] for service in BUILT}
+    engine.start()
+    engine.names |= {image_of(way_back.new(settings), service): NEW[service] for service in BUILT}
+    return engine
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch, engine: EngineOfImages) -> list[Path]:
+    """The backups that were put back."""
+    files: list[Path] = []
+
+    def restore(settings: Settings, client: Any, file: Path, progress: Any, *, replace: bool) -> None:
+        assert replace
+        assert not engine.made_of, "nobody may be at the data"
+        files.append(file)
+
+    def remove(settings: Settings, progress: Any, *, volumes: bool) -> None:
+        assert not volumes
+        engine.made_of = {}
+
+    monkeypatch.setattr(keeping, "restore", restore)
+    monkeypatch.setattr(containers, "remove", remove)
+    return files
+
+
+def client(engine: EngineOfImages) -> DockerClient:
+    return cast(DockerClient, engine)
+
+
+def named(engine: EngineOfImages, settings: Settings) -> dict[str, str]:
+    return {service: engine.names[image_of(settings, service)] for service in BUILT}
+
+
+def test_what_differs(settings: Settings, engine: EngineOfImages) -> None:
+    assert way_back.differ(settings, client(engine)) == list(BUILT)
+    engine.names[image_of(way_back.new(settings), "gateway")] = OLD["gateway"]
+    assert "gateway" not in way_back.differ(settings, client(engine))
+    engine.made_of = {}  # as after `down`: what counts is what would be started
+    assert way_back.differ(settings, client(engine)) == [each for each in BUILT if each != "gateway"]
+
+
+def test_an_upgrade_that_works_leaves_the_new_images_and_nothing_else(
+    settings: Settings, engine: EngineOfImages
+) -> None:
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    assert named(engine, settings) == NEW
+    assert way_back.pending(settings) == way_back.WayBack(Path("/a/backup"), OLD)
+    engine.start()
+    way_back.forget(settings, client(engine))
+    assert way_back.pending(settings) is None
+    assert engine.names == {image_of(settings, service): NEW[service] for service in BUILT}
+
+
+def test_going_back_brings_the_old_images_and_the_data(
+    settings: Settings, engine: EngineOfImages, restored: list[Path]
+) -> None:
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    engine.start()
+    way = way_back.pending(settings)
+    assert way
+    way_back.take(settings, client(engine), way, silent)
+    assert restored == [Path("/a/backup")]
+    engine.start()
+    way_back.forget(settings, client(engine))
+    assert engine.names == {image_of(settings, service): OLD[service] for service in BUILT}
+
+
+@pytest.mark.parametrize("names_given", range(2 * len(BUILT)))
+def test_wherever_the_exchange_breaks_off_there_is_a_way_back_or_nothing_has_changed(
+    settings: Settings, engine: EngineOfImages, restored: list[Path], names_given: int
+) -> None:
+    engine.breaks_after = names_given
+    with pytest.raises(APIError):
+        way_back.cross(settings, client(engine), Path("/a/backup"))
+    engine.breaks_after = None
+    if way := way_back.pending(settings):
+        way_back.take(settings, client(engine), way, silent)
+    assert named(engine, settings) == OLD
+
+
+def test_going_back_can_be_done_again(settings: Settings, engine: EngineOfImages, restored: list[Path]) -> None:
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way = way_back.pending(settings)
+    assert way
+    engine.breaks_after = 2
+    with pytest.raises(APIError):
+        way_back.take(settings, client(engine), way, silent)
+    assert way_back.pending(settings) == way
+    engine.breaks_after = None
+    way_back.take(settings, client(engine), way, silent)
+    assert named(engine, settings) == OLD
+    assert way_back.pending(settings) is None
+
+
+def test_the_way_back_is_known_until_the_data_are_back(
+    settings: Settings, engine: EngineOfImages, restored: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way = way_back.pending(settings)
+    assert way
+    with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
+        broken.setattr(keeping, "restore", lambda *_, **__: 1 / 0)
+        way_back.take(settings, client(engine), way, silent)
+    assert way_back.pending(settings) == way
+
+
+def test_an_image_that_is_gone_is_told_before_the_data_are_touched(
+    settings: Settings, engine: EngineOfImages, restored: list[Path]
+) -> None:
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    engine.start()
+    engine.names = {name: image for name, image in engine.names.items() if image != OLD["chainlit"]}
+    way = way_back.pending(settings)
+    assert way
+    with pytest.raises(StackError, match="image of chainlit from before") as lost:
+        way_back.take(settings, client(engine), way, silent)
+    assert lost.value.cause == "way-back-lost"
+    assert "/a/backup" in lost.value.fix
+    assert restored == []
+
+
+def test_what_is_in_use_gets_its_name_back(settings: Settings, engine: EngineOfImages) -> None:
+    engine.names[image_of(settings, "chainlit")] = NEW["chainlit"]  # as after `docker compose build`
+    way_back.keep_names(settings, client(engine))
+    assert named(engine, settings) == OLD
+
+
+def test_nothing_else_goes_on_in_the_middle_of_an_upgrade(settings: Settings, engine: EngineOfImages) -> None:
+    way_back.refuse_in_the_middle(settings)
+    way_back.cross(settings, client(engine), Path("/a/backup"))
+    with pytest.raises(StackError) as refused:
+        way_back.refuse_in_the_middle(settings)
+    assert (refused.value.cause, refused.value.exit_code) == ("upgrade-interrupted", 2)
