@@ -175,9 +175,9 @@ async def answer(question: cl.Message) -> None:
         if coming.left_out and coming.left_out != memory.said_left_out:
             memory.said_left_out = coming.left_out
             questions = "question" if coming.left_out == 1 else f"{coming.left_out} questions"
-            await cl.Message(content=LEFT_OUT.format(questions=questions)).send()
+            await cl.Message(type="system_message", content=LEFT_OUT.format(questions=questions)).send()
         if coming.hit_the_limit:
-            await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
+            await cl.Message(type="system_message", content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
         preferences.keep_up(where)
     finally:
         sessions.answer_ends(cl.context.session)
