@@ -136,13 +136,13 @@ async def go_on(thread: ThreadDict) -> None:
 @cl.on_message
 async def answer(question: cl.Message) -> None:
     sessions.answer_begins(cl.context.session)
-    memory = _memory()
-    memory.place.open()
     reply = cl.Message(content="")
     figures: Figures | None = None
     await again.withdraw()
     try:
         is_another = again.is_wanted()
+        memory = _memory()
+        memory.place.open()
         knobs = again.more_surprising(preferences.knobs()) if is_another else preferences.knobs()
         where, which = await _find_model(patient=True)
         if unreadable := await uploads.take_in(question, where, which, knobs):
