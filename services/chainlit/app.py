@@ -136,13 +136,13 @@ async def go_on(thread: ThreadDict) -> None:
 @cl.on_message
 async def answer(question: cl.Message) -> None:
     sessions.answer_begins(cl.context.session)
-    memory = _memory()
-    memory.place.open()
     reply = cl.Message(content="")
     figures: Figures | None = None
     await again.withdraw()
     try:
         is_another = again.is_wanted()
+        memory = _memory()
+        memory.place.open()
         knobs = again.more_surprising(preferences.knobs()) if is_another else preferences.knobs()
         where, which = await _find_model(patient=True)
         if unreadable := await uploads.take_in(question, where, which, knobs):
@@ -175,9 +175,9 @@ async def answer(question: cl.Message) -> None:
         if coming.left_out and coming.left_out != memory.said_left_out:
             memory.said_left_out = coming.left_out
             questions = "question" if coming.left_out == 1 else f"{coming.left_out} questions"
-            await cl.Message(content=LEFT_OUT.format(questions=questions)).send()
+            await cl.Message(type="system_message", content=LEFT_OUT.format(questions=questions)).send()
         if coming.hit_the_limit:
-            await cl.Message(content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
+            await cl.Message(type="system_message", content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
         preferences.keep_up(where)
     finally:
         sessions.answer_ends(cl.context.session)

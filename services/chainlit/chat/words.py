@@ -21,6 +21,7 @@ def _in_our_words(config: ChainlitConfig, language: str) -> dict[str, Any]:
     if sign_in["form"]["email"]["label"] == "Email address":
         sign_in["title"] = "Sign in to chat"
         sign_in["form"]["email"]["label"] = "Name"
-        sign_in["errors"]["default"] = "Not signed in. The first password: python3 scripts/passwords.py show"
+        sign_in["errors"]["default"] = "Not signed in. admin@localhost: python3 scripts/passwords.py show"
+        said["navigation"]["newChat"]["dialog"]["description"] = "The chat that is open stays in the side bar."
         said["threadHistory"]["sidebar"]["empty"] = "No chats yet"
     return said
