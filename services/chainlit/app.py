@@ -53,10 +53,10 @@ counted = Metrics(
 )
 close_doors()
 answer_first(endpoints.routes(counted))
-keep_chats()
+sessions.look_after()
+keep_chats()  # after all that answers the page, which it guards
 follow_the_system()
 uploads.accept_files()
-sessions.look_after()
 
 log = logging.getLogger("chat")
 logging.getLogger("httpx2").setLevel(logging.WARNING)  # not a line for each request

@@ -116,6 +116,10 @@ class OpenChat:
             await self._until(lambda: any(name == "resume_thread" for name, _ in self.events[before:]))
         return self.events[before:]
 
+    async def greets_again(self) -> None:
+        """Say once more that the connection is there, which brings the chat once more."""
+        await self._page.emit("connection_successful")
+
     async def _connect(self) -> None:
         await self._page.connect(
             self.url,
@@ -124,7 +128,7 @@ class OpenChat:
             socketio_path="/ws/socket.io",
             wait_timeout=CONNECT_SECONDS,
         )
-        await self._page.emit("connection_successful")
+        await self.greets_again()
 
     def _auth(self, persona: str, chat_id: str) -> dict[str, str]:
         self._resumes = bool(chat_id)

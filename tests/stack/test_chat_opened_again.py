@@ -77,6 +77,16 @@ async def test_its_newest_answer_can_be_made_again(way: WholeWay, guest: Person)
     assert [each["content"] for each in told["messages"]] == ["What is one?"]
 
 
+async def of_two_questions(guest: Person) -> str:
+    """A chat that was left, with both answers kept; its id."""
+    async with guest.opens_the_page() as page:
+        for question in ("What is one?", "What is two?"):
+            await page.ask(question)
+        chat_id = await page.chat_id()
+    await stored(guest, chat_id, 2)
+    return chat_id
+
+
 async def said(guest: Person, chat_id: str) -> list[str]:
     """The questions that are kept, in their order."""
     async with guest.on_the_page() as user:
@@ -85,11 +95,7 @@ async def said(guest: Person, chat_id: str) -> list[str]:
 
 
 async def test_a_page_that_was_away_is_told_nothing_twice(way: WholeWay, guest: Person) -> None:
-    async with guest.opens_the_page() as page:
-        for question in ("What is one?", "What is two?"):
-            await page.ask(question)
-        chat_id = await page.chat_id()
-    await stored(guest, chat_id, 2)
+    chat_id = await of_two_questions(guest)
     async with guest.opens_the_page(chat_id=chat_id) as page:
         await page.resumed()
         await page.comes_back()
@@ -129,11 +135,7 @@ async def test_a_page_that_was_away_in_an_answer_is_told_that_it_goes_on(guest: 
 
 
 async def test_its_questions_can_be_edited_and_its_answers_made_again(way: WholeWay, guest: Person) -> None:
-    async with guest.opens_the_page() as page:
-        for question in ("What is one?", "What is two?"):
-            await page.ask(question)
-        chat_id = await page.chat_id()
-    await stored(guest, chat_id, 2)
+    chat_id = await of_two_questions(guest)
     asked = len(way.foundry.requests)
     async with guest.opens_the_page(chat_id=chat_id) as page:
         await page.resumed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -162,6 +163,16 @@ async def test_an_open_page_ends_with_its_account(settings: Settings, anna: Pers
         assert [each["output"] for each in steps if each["type"] == "user_message"] == [
             "What is the capital of France?"
         ]
+
+
+async def test_an_open_page_is_told_nothing_more_after_its_account(settings: Settings, anna: Person) -> None:
+    async with anna.opens_the_page() as page:
+        accounts.remove(settings, client(), anna.name)
+        await page.greets_again()
+        async with asyncio.timeout(30):
+            while page.lost is None:
+                await asyncio.sleep(0.02)
+        assert "no longer signed in" in page.heard("toast")[-1]["message"]
 
 
 @pytest.mark.parametrize("name", ["/data", "../../data", ".", "", "x"])
