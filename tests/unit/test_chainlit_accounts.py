@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,7 @@ from chat.accounts import (
 from chat.checks import MONITOR, PROBE
 from chat.store import tables
 from chat.store.clock import now
-from chat.store.database import open_database
-from fakes.postgres import programs, running_postgres
 
-HAS_POSTGRES = pytest.mark.skipif(programs() is None, reason="there is no PostgreSQL on this machine")
 RIGHT = "the-password-of-anna"
 
 
@@ -32,23 +28,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    with running_postgres() as address:
-        yield address
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=HAS_POSTGRES)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    sqlite = request.param == "sqlite"
-    engine = open_database(f"sqlite:///{tmp_path}/chats.db" if sqlite else request.getfixturevalue("postgres"))
-    with engine.begin() as db:
-        for table in reversed(tables.metadata.sorted_tables):
-            db.execute(table.delete())
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,13 @@ from chat.store import tables
 from chat.store.chats import NAME_LETTERS, Chats
 from chat.store.clock import now
 from chat.store.database import UnusableError, open_database
-from fakes.postgres import programs, running_postgres
-
-HAS_POSTGRES = pytest.mark.skipif(programs() is None, reason="there is no PostgreSQL on this machine")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    with running_postgres() as address:
-        yield address
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=HAS_POSTGRES)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    sqlite = request.param == "sqlite"
-    engine = open_database(f"sqlite:///{tmp_path}/chats.db" if sqlite else request.getfixturevalue("postgres"))
-    with engine.begin() as db:
-        for table in reversed(tables.metadata.sorted_tables):
-            db.execute(table.delete())
-        for name in ("anna", "bert"):
-            db.execute(insert(tables.users).values(id=f"id-of-{name}", name=name, created_at=now()))
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
 def chats(engine: Engine) -> Chats:
+    with engine.begin() as db:
+        for name in ("anna", "bert"):
+            db.execute(insert(tables.users).values(id=f"id-of-{name}", name=name, created_at=now()))
     return Chats(engine)
 
 
