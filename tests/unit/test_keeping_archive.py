@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,15 @@ def test_a_volume_becomes_an_archive_below_a_folder() -> None:
             assert member.read() == content
         kept = found[".incoming/chats.db"]
         assert (kept.mode, kept.uid, kept.gid, kept.mtime) == (0o640, 10001, 10001, 1764249302)
+
+
+def test_the_engine_s_way_to_write_a_mode_is_understood() -> None:
+    """Its archives hold `st_mode` whole; what is read from ours later is the lower half."""
+    out = io.BytesIO()
+    info = entry("chats.db", size=4, mode=stat.S_IFREG | 0o640)
+    with Writer(out, MANIFEST) as writer:
+        writer.add(CHATS, "chats.db", info, io.BytesIO(b"data"))
+    assert read(out.getvalue())[f"{CHATS}:chats.db"][0][1] == 0o640
 
 
 def test_it_is_an_archive_that_others_can_open() -> None:

@@ -104,6 +104,7 @@ class Writer:
         """An entry of a volume."""
         info.name = str(PurePosixPath(VOLUMES, volume, path))
         info.uname = info.gname = ""
+        info.mode &= 0o7777  # the engine's archives say there, too, what kind of a file it is
         self._add(info, content)
 
     def close(self) -> None:
