@@ -32,7 +32,7 @@ from stack.tools.progress import silent
 pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
 
 LONG = "Tell me a long story about a lighthouse, with every detail."
-FILE = ("fact.txt", os.urandom(300_000))
+FILE = (f"ärger … {'x' * 180}.txt", os.urandom(300_000))  # more than a tar archive's own header has room for
 PASSPHRASE = "correct horse battery staple"
 
 

@@ -27,6 +27,7 @@ from stack.tools.progress import silent
 
 VERSIONS = {"init": "", "chainlit": "2.12.0", "open-webui": "0.12.4"}
 ENV = b"MODEL=auto\n"
+LONG_NAME = "x" * 200  # more than a tar archive's own header has room for
 SECRETS = [name for name in VOLUMES if name.endswith("-secrets")]
 Content = dict[str, dict[str, tuple[int, bytes]]]
 
@@ -50,7 +51,7 @@ class Stack:
         self.say("chainlit-data", "chats.db", word)
         self.write("chainlit-data", "held-records.json", word)
         self.say("open-webui-data", "webui.db", word)
-        self.write("open-webui-data", f"uploads/{word}.txt", word)
+        self.write("open-webui-data", f"uploads/ärger {word} {LONG_NAME}.txt", word)
         self.folder("open-webui-data").chmod(0o700)
 
     def write(self, volume: str, path: str, text: str, mode: int = 0o644) -> None:

@@ -103,6 +103,7 @@ class Writer:
     def add(self, volume: str, path: str, info: tarfile.TarInfo, content: IO[bytes] | None) -> None:
         """An entry of a volume."""
         info.name = str(PurePosixPath(VOLUMES, volume, path))
+        info.pax_headers = _of_no_place(info)
         info.uname = info.gname = ""
         info.mode &= 0o7777  # the engine's archives say there, too, what kind of a file it is
         self._add(info, content)
@@ -200,12 +201,17 @@ def as_tar(entries: Iterator[Entry], folder: str) -> Iterator[bytes]:
     """Entries of one volume as the bytes of a tar archive in which they lie below ``folder``."""
     for entry in entries:
         info = entry.info.replace(name=str(PurePosixPath(folder, entry.path)), deep=False)
-        info.pax_headers = {key: value for key, value in info.pax_headers.items() if key not in ("path", "size")}
+        info.pax_headers = _of_no_place(info)
         yield info.tobuf(TAR)
         yield from entry.content.pieces()
         if info.isfile():
             yield bytes(-info.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _of_no_place(info: tarfile.TarInfo) -> dict[str, str]:
+    """Its further headers, without those of the archive that it comes from; they would win over `name` and `size`."""
+    return {key: value for key, value in info.pax_headers.items() if key not in ("path", "size")}
 
 
 def _decompressed(file: BinaryIO) -> Iterator[bytes]:
