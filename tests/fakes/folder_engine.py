@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
+from requests import Response
 
 from stack.parts.keeping import beside
 from stack.tools.chunks import Stream
@@ -59,6 +60,10 @@ class _Volume:
 
     def remove(self) -> None:
         self._engine.before_each("remove-volume")
+        if any(self.name in each.mounted for each in self._engine.containers.all):
+            refusal = Response()
+            refusal.status_code = 409
+            raise APIError("volume is in use", response=refusal)
         _remove(self.folder)
         del self._engine.volumes.all[self.name]
 
@@ -89,6 +94,7 @@ class FolderContainer:
         self.id = self.name = uuid4().hex
         self.image, self.labels = image, options["labels"]
         self.root = engine.folder / "engine" / "containers" / self.id
+        self.mounted = {mount["Source"] for mount in options["mounts"]}
         for mount in options["mounts"]:
             place = self.root / str(mount["Target"]).lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)

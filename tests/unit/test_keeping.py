@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from docker import DockerClient
 from docker.errors import APIError
+from docker.types import Mount
 
 from fakes import folder_engine
 from fakes.folder_engine import FolderEngine
@@ -95,6 +96,7 @@ class Stack:
         return {
             str(path.relative_to(folder)): (path.stat().st_mode & 0o7777, _read(path))
             for path in (folder, *folder.rglob("*"))
+            if not set(path.relative_to(folder).parts) & set(OURS)
         }
 
 
@@ -314,14 +316,16 @@ def restored_with_failures(
     raise AssertionError("it never ended")
 
 
+@pytest.mark.parametrize("since", [False, True], ids=["", "used since"])
 @pytest.mark.parametrize("used", [True, False], ids=["used", "new"])
-def test_killed_anywhere_it_is_all_or_nothing_and_finish_tidies_up(
-    here: Path, monkeypatch: pytest.MonkeyPatch, used: bool
-) -> None:
-    """Killed: what would be done afterwards is not done either."""
+def test_killed_anywhere_it_is_all_or_nothing_and_finish_tidies_up(here: Path, used: bool, since: bool) -> None:
+    """Killed: what would be done afterwards is not done either. People may use the stack before somebody comes."""
     outcomes = set()
     for stack, done, before, backup in restored_with_failures(here, CrashError, used=used):
         committed = "run-exchange" in done
+        if since and not committed:
+            stack.fill("since")
+            before = stack.content()
         stack.finish()
         beside.remove_left_over(stack.settings, stack.client)
         if committed:
@@ -339,6 +343,22 @@ def test_where_the_engine_fails_nothing_has_changed_or_finish_ends_it(here: Path
         stack.finish()
         assert stack.content() == (backup if "run-exchange" in done else before), done
         stack.assert_tidy()
+
+
+def test_a_volume_that_somebody_uses_stays(here: Path, stack: Stack) -> None:
+    """Made for a restore that was killed, and empty; but containers of the stack have it by now."""
+    other = new_stack(here / "other")
+    file = stack.make()
+    other.engine.before_each = failing_at(10, CrashError(), [])
+    with pytest.raises(CrashError):
+        other.restore(file)
+    other.engine.before_each = lambda _: None
+    mount = Mount("/data", other.name("chainlit-data"), type="volume")
+    used = other.engine.containers.create("localhost/chainlit:1", labels={}, mounts=[mount])
+    assert other.finish() is True
+    assert set(other.engine.volumes.all) == {other.name("chainlit-data")}
+    used.remove(force=True, v=True)
+    other.assert_tidy()
 
 
 def test_an_exchange_that_stops_halfway_is_ended_and_not_undone(stack: Stack) -> None:

@@ -12,6 +12,7 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
@@ -134,13 +135,29 @@ def _begun(settings: Settings, client: DockerClient) -> Iterator[None]:
 
 
 def _undo(settings: Settings, client: DockerClient, made: Sequence[str]) -> None:
-    """Drop what was laid into the volumes, and those that were made for it."""
+    """Drop what was laid into the volumes, and those that were made for it, unless somebody has used them since."""
     with _keeper(settings, client) as keeper:
         _run(keeper, "clear")
-    for each in made:
-        with suppress(NotFound):
-            client.volumes.get(full_name(settings, each)).remove()
+        used = _filled(keeper)
+    for each in set(made) - set(used):
+        _remove_unless_in_use(client, full_name(settings, each))
     forget(settings)
+
+
+def _remove_unless_in_use(client: DockerClient, volume: str) -> None:
+    try:
+        client.volumes.get(volume).remove()
+    except NotFound:
+        pass
+    except APIError as refused:
+        if refused.status_code != HTTPStatus.CONFLICT:
+            raise
+
+
+def _filled(keeper: Container) -> list[str]:
+    """Those of its volumes that hold something."""
+    found: list[str] = json.loads(beside.answer(keeper, _program("filled")))
+    return found
 
 
 def _refuse_living(settings: Settings, client: DockerClient) -> None:
@@ -148,7 +165,7 @@ def _refuse_living(settings: Settings, client: DockerClient) -> None:
     if not volumes:
         return
     with _keeper(settings, client, volumes) as keeper:
-        there = json.loads(beside.answer(keeper, _program("filled")))
+        there = _filled(keeper)
     if there:
         raise StackError(
             f"There is data here already, in {', '.join(there)}. Nothing was changed.",
