@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from docker import DockerClient
+
 from stack.parts import containers, foundry, keeping, relay_token, way_back
 from stack.parts.relay import lifecycle as relay
 from stack.parts.single_run import alone
@@ -29,7 +31,7 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
         volumes: remove the data volumes too.
 
     Raises:
-        StackError: when containers, if any, could not be removed.
+        StackError: when containers, if any, or volumes could not be removed.
     """
     with alone(settings):
         with stages.stage("Stopping the relay"):
@@ -37,17 +39,19 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
         with stages.stage("Stopping Foundry Local (if `up` started it)"):
             foundry.stop(settings)
         with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:
-            _ask_for_the_engine()
+            engine = _engine()
+            keeping.remove_left_over(settings, engine)  # else they keep volumes
             containers.remove(settings, progress, volumes=volumes)
             if volumes:
+                _refuse_volumes_that_stay(settings, engine)
                 relay_token.forget(settings)
                 way_back.forget_record(settings)
                 keeping.forget(settings)
 
 
-def _ask_for_the_engine() -> None:
+def _engine() -> DockerClient:
     try:
-        client()
+        return client()
     except StackError as silent:
         raise StackError(
             f"{silent.message} The relay and the stack's Foundry Local are stopped; its containers, if any, are not.",
@@ -57,6 +61,19 @@ def _ask_for_the_engine() -> None:
             cause=silent.cause,
             exit_code=silent.exit_code,
         ) from silent
+
+
+def _refuse_volumes_that_stay(settings: Settings, engine: DockerClient) -> None:
+    """Compose leaves those that somebody else's container has, and calls that done."""
+    if staying := [each for each in keeping.VOLUMES if containers.has_volume(settings, engine, each)]:
+        names = [keeping.full_name(settings, each) for each in staying]
+        raise StackError(
+            f"The stack is down, but not all of its data was removed; a container has these volumes: "
+            f"{', '.join(names)}.",
+            fix=f"`docker ps --all --filter volume={names[0]}` shows that container; "
+            "`docker rm --force` it, and run this again.",
+            cause="volumes-stay",
+        )
 
 
 def _run() -> int:

@@ -1,7 +1,8 @@
 """Backups: all that the stack holds in one file, and back again. None of these takes the project's lock: callers do."""
 
+from stack.parts.keeping.beside import remove_left_over
 from stack.parts.keeping.checking import Checked, check, needs_passphrase
-from stack.parts.keeping.contents import VOLUMES
+from stack.parts.keeping.contents import VOLUMES, full_name
 from stack.parts.keeping.env import env_in_place
 from stack.parts.keeping.making import make
 from stack.parts.keeping.manifest import Manifest
@@ -18,8 +19,10 @@ __all__ = [
     "env_in_place",
     "finish",
     "forget",
+    "full_name",
     "kept",
     "make",
     "needs_passphrase",
+    "remove_left_over",
     "restore",
 ]
