@@ -12,6 +12,8 @@ import pytest
 from fakes.backups import MANIFEST, on_disk, written
 from stack import settings as module
 from stack.commands import backup, restore
+from stack.parts import way_back
+from stack.parts.state import write_json
 from stack.settings import DEFAULTS_FILE, Settings, default_values
 from stack.tools.errors import StackError
 
@@ -71,6 +73,18 @@ def test_what_there_is_is_listed(here: Path, run: Run, capsys: pytest.CaptureFix
 def test_where_there_are_none_it_says_so(here: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(backup, "--list", "--to", str(here / "elsewhere")) == 1
     assert "There are no backups of foundry-stack" in capsys.readouterr().err
+
+
+def test_the_one_that_an_interrupted_upgrade_needs_stays(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = module.load().model_copy(update={"state_dir": here / ".state"})
+    monkeypatch.setattr(backup, "load", lambda: settings)
+    write_json(settings.state / way_back.FILE, {"backup": str(here / "backups" / PLAIN), "images": {}})
+    new = here / "backups" / f"{MANIFEST.project}-20261128-000000.tar.zst"
+    monkeypatch.setattr(backup, "back_up", lambda *_, **__: on_disk(new.parent, written(), new.name))
+    assert run(backup, "--keep", "1", "--to", str(here / "backups")) == 0
+    assert {file.name for file in new.parent.iterdir()} == {PLAIN, new.name}
 
 
 def test_none_is_kept_is_no_number(run: Run) -> None:

@@ -71,3 +71,11 @@ def test_the_oldest_go_and_nothing_else(tmp_path: Path) -> None:
     assert {file.name for file in drop_oldest(tmp_path, PROJECT, keep=1)} == set(mine[1:3])
     assert names(tmp_path) == {mine[3], *others}
     assert drop_oldest(tmp_path, PROJECT, keep=1) == []
+
+
+def test_one_that_is_needed_stays(tmp_path: Path) -> None:
+    oldest, middle, newest = (tmp_path / f"{PROJECT}-2026112{day}-000000.tar.zst" for day in range(3))
+    for each in (oldest, middle, newest):
+        each.touch()
+    assert drop_oldest(tmp_path, PROJECT, keep=1, needed=oldest) == [middle]
+    assert names(tmp_path) == {oldest.name, newest.name}

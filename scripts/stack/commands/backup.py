@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from stack.parts import keeping
+from stack.parts import keeping, way_back
 from stack.parts.single_run import alone
 from stack.reports.console import make_console, print_table
 from stack.reports.errors import guarded
@@ -58,7 +58,13 @@ def _run() -> int:
     stages = Stages()
     with alone(settings):
         back_up(settings, stages, folder, phrase)
-        gone = keeping.drop_oldest(folder, settings.compose_project_name, arguments.keep or settings.backup_keep)
+        way = way_back.pending(settings)  # an upgrade that was interrupted goes back to its backup
+        gone = keeping.drop_oldest(
+            folder,
+            settings.compose_project_name,
+            arguments.keep or settings.backup_keep,
+            needed=way.backup if way else None,
+        )
     for file in gone:
         stages.say(f"Removed, as the oldest: {file.name}")
     if phrase is None:

@@ -50,9 +50,13 @@ def kept(folder: Path, project: str) -> list[Kept]:
     return sorted(found, key=lambda each: each.made_at, reverse=True)
 
 
-def drop_oldest(folder: Path, project: str, keep: int) -> Sequence[Path]:
-    """Delete the project's oldest backups in the folder, so that no more than so many stay; those that went."""
-    gone = [each.file for each in kept(folder, project)[keep:]]
+def drop_oldest(folder: Path, project: str, keep: int, needed: Path | None = None) -> Sequence[Path]:
+    """Delete the project's oldest backups in the folder, so that no more than so many stay; those that went.
+
+    Args:
+        needed: stays, however old it is.
+    """
+    gone = [each.file for each in kept(folder, project)[keep:] if each.file != needed]
     for file in gone:
         file.unlink()
     return gone
