@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -75,9 +76,7 @@ def test_where_there_are_none_it_says_so(here: Path, run: Run, capsys: pytest.Ca
     assert "There are no backups of foundry-stack" in capsys.readouterr().err
 
 
-def test_the_one_that_an_interrupted_upgrade_needs_stays(
-    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_one_that_an_interrupted_upgrade_needs_stays(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = module.load().model_copy(update={"state_dir": here / ".state"})
     monkeypatch.setattr(backup, "load", lambda: settings)
     write_json(settings.state / way_back.FILE, {"backup": str(here / "backups" / PLAIN), "images": {}})
@@ -138,6 +137,19 @@ def test_when_it_fails_its_settings_go_again(here: Path, run: Run, monkeypatch: 
     file = on_disk(here, written(env=b"MODEL=auto\n"), "theirs")
     assert run(restore, str(file)) == 2
     assert not (here / ".env").exists()
+
+
+def test_when_it_is_interrupted_after_the_decision_they_stay(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object, __: object, ___: object, ____: object, decided: Event) -> bool:
+        decided.set()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restore, "_restore", interrupted)
+    file = on_disk(here, written(env=b"MODEL=auto\n"), "theirs")
+    assert run(restore, str(file)) == 130
+    assert (here / ".env").read_bytes() == b"MODEL=auto\n"
 
 
 def test_settings_that_can_not_be_used_here_are_refused(here: Path, run: Run, restored: list[Settings]) -> None:

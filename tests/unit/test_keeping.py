@@ -6,11 +6,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event
 from typing import Any, cast
 
 import pytest
 from docker import DockerClient
 from docker.errors import APIError
+from docker.models.containers import Container
 from docker.types import Mount
 
 from fakes import folder_engine
@@ -24,10 +26,12 @@ from stack.parts.keeping.inside import exchange
 from stack.parts.keeping.inside.exchange import OURS
 from stack.settings import Settings, load
 from stack.tools.errors import StackError
+from stack.tools.process import Finished
 from stack.tools.progress import silent
 
 VERSIONS = {"init": "", "chainlit": "2.12.0", "open-webui": "0.12.4"}
 ENV = b"MODEL=auto\n"
+RUN = beside.run
 LONG_NAME = "x" * 200  # more than a tar archive's own header has room for
 SECRETS = [name for name in VOLUMES if name.endswith("-secrets")]
 Content = dict[str, dict[str, tuple[int, bytes]]]
@@ -325,13 +329,13 @@ def test_killed_anywhere_it_is_all_or_nothing_and_finish_tidies_up(here: Path, u
         committed = "run-exchange" in done
         if since and not committed:
             stack.fill("since")
-            before = stack.content()
+        left = stack.content()
         stack.finish()
         beside.remove_left_over(stack.settings, stack.client)
         if committed:
             assert stack.content() == backup, done
         else:
-            assert stack.content() == before, done
+            assert stack.content() == (left if since else before), done
         outcomes.add(committed)
         stack.assert_tidy()
     assert outcomes == {True, False}
@@ -359,6 +363,27 @@ def test_a_volume_that_somebody_uses_stays(here: Path, stack: Stack) -> None:
     assert set(other.engine.volumes.all) == {other.name("chainlit-data")}
     used.remove(force=True, v=True)
     other.assert_tidy()
+
+
+def test_when_the_exchange_begins_it_is_said_so(stack: Stack) -> None:
+    """From then on there is no way back, and what belongs to it stays."""
+    file, decided, at = stack.make(), Event(), dict[str, bool]()
+    stack.engine.before_each = lambda name: at.setdefault(name, decided.is_set()) and None
+    stack.restore(file, replace=True, on_decision=decided.set)
+    assert (at["put_archive"], at["run-exchange"]) == (False, True)
+
+
+def test_what_runs_beside_does_not_hear_the_terminal(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def run(argv: Any, *, own_group: bool) -> Finished:
+        asked.append((argv, own_group))
+        return Finished(0, "done", "")
+
+    monkeypatch.setattr(beside.process, "run", run)
+    container = stack.engine.containers.create("localhost/chainlit:1", labels={}, mounts=[])
+    assert RUN(cast(Container, container), ["true"]) == "done"
+    assert asked == [(["docker", "exec", container.name, "true"], True)]
 
 
 def test_an_exchange_that_stops_halfway_is_ended_and_not_undone(stack: Stack) -> None:

@@ -18,7 +18,7 @@ from stack.reports.errors import guarded
 from stack.settings import ROOT
 from stack.tools import interrupts
 from stack.tools.async_work import run_async
-from stack.tools.process import Ending, stream
+from stack.tools.process import Ending, run, stream
 
 # As `docker` 20.10 treats its plugins: it waits for its child and does not pass on what it is told.
 DEAF_PARENT = """
@@ -41,6 +41,12 @@ def test_an_interrupted_group_ends_as_a_whole() -> None:
         stream([sys.executable, "-c", DEAF_PARENT], interrupt, own_group=True)
     (grandchild,) = seen
     wait_until(lambda: not psutil.pid_exists(grandchild) or is_zombie(grandchild), seconds=5)
+
+
+def test_a_group_of_its_own_does_not_hear_the_terminal() -> None:
+    ask = "import os; print(os.getpgid(0))"
+    assert int(run([sys.executable, "-c", ask]).out) == os.getpgid(0)
+    assert int(run([sys.executable, "-c", ask], own_group=True).out) != os.getpgid(0)
 
 
 TIDY = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from stack.commands.backup import back_up
@@ -48,10 +49,11 @@ def _run() -> int:
     if arguments.check:
         stages.say("It is whole, and as it was made.")
         return 0
-    with keeping.env_in_place(checked.env) as about_env:
+    decided = Event()
+    with keeping.env_in_place(checked.env, decided.is_set) as about_env:
         settings = load()
         with alone(settings):
-            ran = _restore(settings, stages, Backup(file, phrase, checked), arguments)
+            ran = _restore(settings, stages, Backup(file, phrase, checked), arguments, decided)
     if about_env:
         stages.say(about_env)
     stages.say("All that is in the backup is here again.")
@@ -63,8 +65,12 @@ def _run() -> int:
     return report.exit_code
 
 
-def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argparse.Namespace) -> bool:
-    """Do it; whether the stack ran before."""
+def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argparse.Namespace, decided: Event) -> bool:
+    """Do it; whether the stack ran before.
+
+    Args:
+        decided: is set when nothing can be undone any more.
+    """
     way_back.refuse_in_the_middle(settings)
     with stages.stage("Docker Engine") as progress:
         ensure_engine(assume_yes=arguments.yes, progress=progress, say=stages.say)
@@ -78,7 +84,16 @@ def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argp
         back_up(settings, stages, settings.backups, backup.passphrase)
     file, phrase, checked = backup
     with stages.stage("Restoring") as progress:
-        keeping.restore(settings, engine, file, progress, replace=arguments.replace, passphrase=phrase, checked=checked)
+        keeping.restore(
+            settings,
+            engine,
+            file,
+            progress,
+            replace=arguments.replace,
+            passphrase=phrase,
+            checked=checked,
+            on_decision=decided.set,
+        )
     relay_token.forget(settings)
     return ran
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: no traceback, one clean-up that a second one can't spoil. Standard library only.
+"""Ctrl-C, SIGTERM, a closed terminal: no traceback, one clean-up that a second can't spoil. Standard library only.
 
 Three times in a script's life: between two programs they are held back (`hold_back`), while it loads it just ends
 (`end_at_once`), and at work they are raised (`raised`), so that what was begun is cleaned up.

@@ -93,7 +93,8 @@ def run(container: Container, argv: Sequence[str]) -> str:
     Raises:
         StackError: ``program-failed`` with the end of what it said.
     """
-    done = process.run(["docker", "exec", str(container.name), *argv])
+    # In a group of its own: what must not be left in the middle does not hear Ctrl-C.
+    done = process.run(["docker", "exec", str(container.name), *argv], own_group=True)
     if done.code != 0:
         raise _failed(done.code, done.out + done.err)
     return done.out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,11 @@ BESIDE = ".env.from-backup"
 
 
 @contextmanager
-def env_in_place(env: bytes | None) -> Iterator[str | None]:
+def env_in_place(env: bytes | None, is_decided: Callable[[], bool]) -> Iterator[str | None]:
     """Have the backup's `.env` here if there is none; it goes again if the block fails.
+
+    Args:
+        is_decided: whether what it belongs to can't be undone any more; then it stays.
 
     Yields:
         What was done, in words; None where nothing was.
@@ -33,7 +36,8 @@ def env_in_place(env: bytes | None) -> Iterator[str | None]:
             else f"`.env` stays as it is here; the backup's, which differs, is {BESIDE}."
         )
     except BaseException:
-        file.unlink(missing_ok=True)
+        if not is_decided():
+            file.unlink(missing_ok=True)
         raise
 
 

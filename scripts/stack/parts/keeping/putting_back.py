@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from itertools import groupby
@@ -54,6 +54,7 @@ def restore(  # noqa: PLR0913  (options, each with a default)
     replace: bool = False,
     passphrase: str | None = None,
     checked: Checked | None = None,
+    on_decision: Callable[[], object] = lambda: None,
 ) -> Checked:
     """Check the file, lay what is in it beside the present data, and exchange the two.
 
@@ -63,6 +64,7 @@ def restore(  # noqa: PLR0913  (options, each with a default)
     Args:
         replace: take the place of data that is there; without it that is an error.
         checked: what `check` has said of the file a moment ago; it is then not asked again.
+        on_decision: is called when all of it is there and the exchange begins: from then on nothing is undone.
 
     Raises:
         StackError: what `check` raises; ``data-present``, ``data-newer`` (than the programs in the images),
@@ -82,6 +84,7 @@ def restore(  # noqa: PLR0913  (options, each with a default)
         containers.stop(settings)
         with interrupts.deferred():
             _note(settings, EXCHANGING, ())
+            on_decision()
             _exchange(settings, keeper)
     return checked
 
