@@ -326,6 +326,23 @@ def test_a_damaged_database_is_not_backed_up(kept: Kept) -> None:
     assert set(kept.backups()) == backups
 
 
+def test_where_what_is_here_can_not_be_backed_up_it_runs_again_as_it_was(kept: Kept, tmp_path: Path) -> None:
+    file = tmp_path / kept.file.name
+    file.write_bytes(kept.file.read_bytes())
+    before, made = kept.found(), {name: each.id for name, each in kept.stack.containers().items()}
+    aside = kept.settings.backups.rename(tmp_path / "aside")
+    kept.settings.backups.touch()  # a folder that is none
+    try:
+        ended = kept.stack.run("restore", str(file), "--replace", "--yes")
+    finally:
+        kept.settings.backups.unlink()
+        aside.rename(kept.settings.backups)
+    refused(ended, saying="could not be written to")
+    assert "Starting the containers again, as they were: done" in ended.out
+    assert {name: each.id for name, each in kept.stack.containers().items()} == made
+    assert kept.found() == before
+
+
 # --- interrupted ---
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
+
+from docker import DockerClient
 
 from stack.commands.backup import back_up
 from stack.commands.up import bring_up, make_images
@@ -19,6 +23,7 @@ from stack.reports.table import show as show_report
 from stack.settings import Settings, load
 from stack.tools import passphrase
 from stack.tools.docker_engine import client
+from stack.tools.errors import StackError
 from stack.tools.text import in_mb
 
 
@@ -77,25 +82,49 @@ def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argp
     engine = client()
     if len(containers.images(settings, engine)) < len(containers.BUILT):
         make_images(settings, engine, stages, assume_yes=arguments.yes)
-    ran = any(each.status == "running" for each in containers.of_project(settings, engine))
-    has_data = any(containers.has_volume(settings, engine, volume) for volume in keeping.VOLUMES)
-    if arguments.replace and not arguments.no_backup and has_data:
-        stages.say("What is here goes into a backup first.")
-        back_up(settings, stages, settings.backups, backup.passphrase)
     file, phrase, checked = backup
-    with stages.stage("Restoring") as progress:
-        keeping.restore(
-            settings,
-            engine,
-            file,
-            progress,
-            replace=arguments.replace,
-            passphrase=phrase,
-            checked=checked,
-            on_decision=decided.set,
-        )
+    has_data = any(containers.has_volume(settings, engine, volume) for volume in keeping.VOLUMES)
+    with _going_on(settings, engine, stages, decided) as ran:
+        if arguments.replace and not arguments.no_backup and has_data:
+            keeping.refuse_newer(settings, engine, checked.manifest)
+            with stages.stage("Stopping the containers"):  # what people said after the backup would be lost
+                containers.stop(settings)
+            stages.say("What is here goes into a backup first.")
+            back_up(settings, stages, settings.backups, phrase)
+        with stages.stage("Restoring") as progress:
+            keeping.restore(
+                settings,
+                engine,
+                file,
+                progress,
+                replace=arguments.replace,
+                passphrase=phrase,
+                checked=checked,
+                on_decision=decided.set,
+            )
     relay_token.forget(settings)
-    return ran
+    return bool(ran)
+
+
+@contextmanager
+def _going_on(settings: Settings, engine: DockerClient, stages: Stages, decided: Event) -> Iterator[set[str]]:
+    """Have the services that run, run again if the block fails before it is decided; yields them."""
+    ran = _running(settings, engine)
+    try:
+        yield ran
+    except BaseException:
+        if not decided.is_set() and (stopped := ran - _running(settings, engine)):
+            try:
+                with stages.stage("Starting the containers again, as they were"):
+                    containers.wait(settings, sorted(stopped))
+            except StackError:  # the other error counts
+                stages.say("python3 scripts/up.py   starts the stack again.")
+        raise
+
+
+def _running(settings: Settings, engine: DockerClient) -> set[str]:
+    found = containers.of_project(settings, engine)
+    return {each.labels[containers.SERVICE_LABEL] for each in found if each.status == "running"}
 
 
 def _tell(stages: Stages, checked: Checked) -> None:

@@ -6,7 +6,7 @@ from stack.parts.keeping.contents import VOLUMES, full_name
 from stack.parts.keeping.env import env_in_place
 from stack.parts.keeping.making import make
 from stack.parts.keeping.manifest import Manifest
-from stack.parts.keeping.putting_back import finish, forget, restore
+from stack.parts.keeping.putting_back import finish, forget, refuse_newer, restore
 from stack.parts.keeping.shelf import Kept, drop_oldest, kept
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "kept",
     "make",
     "needs_passphrase",
+    "refuse_newer",
     "remove_left_over",
     "restore",
 ]

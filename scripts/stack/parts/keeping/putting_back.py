@@ -75,7 +75,7 @@ def restore(  # noqa: PLR0913  (options, each with a default)
     checked = checked or check(file, progress, passphrase=passphrase)
     require_room({docker_root(client): checked.size}, "what is in the backup")
     beside.remove_left_over(settings, client)
-    _refuse_newer(settings, client, checked.manifest)
+    refuse_newer(settings, client, checked.manifest)
     if not replace:
         _refuse_living(settings, client)
     with _begun(settings, client), _keeper(settings, client) as keeper:
@@ -114,6 +114,28 @@ def finish(settings: Settings, client: DockerClient) -> bool:
 def forget(settings: Settings) -> None:
     """Remove the note of a restore that was interrupted; for when the volumes are gone."""
     _note_file(settings).unlink(missing_ok=True)
+
+
+def refuse_newer(settings: Settings, client: DockerClient, manifest: Manifest) -> None:
+    """Do nothing where the programs in the images can read what theirs wrote.
+
+    Raises:
+        StackError: ``data-newer`` or ``image-missing``; exit code 2.
+    """
+    for program in PROGRAMS:
+        if (theirs := manifest.versions.get(program.service)) is None:
+            continue
+        image = containers.image_of(settings, program.service)
+        with beside.container_beside(settings, client, image, ()) as container:
+            ours = beside.version_in(container, program)
+        if _is_newer(theirs, ours):
+            raise StackError(
+                f"The backup's data was written by {program.package} {theirs}, and {ours} is here, which can't read "
+                "it. Nothing was changed.",
+                fix="Bring this folder to a version of the stack that has it, and run python3 scripts/up.py there.",
+                cause="data-newer",
+                exit_code=2,
+            )
 
 
 @contextmanager
@@ -247,23 +269,6 @@ def _exchange(settings: Settings, keeper: Container) -> None:
             cause="restore-interrupted",
         ) from stuck
     forget(settings)
-
-
-def _refuse_newer(settings: Settings, client: DockerClient, manifest: Manifest) -> None:
-    for program in PROGRAMS:
-        if (theirs := manifest.versions.get(program.service)) is None:
-            continue
-        image = containers.image_of(settings, program.service)
-        with beside.container_beside(settings, client, image, ()) as container:
-            ours = beside.version_in(container, program)
-        if _is_newer(theirs, ours):
-            raise StackError(
-                f"The backup's data was written by {program.package} {theirs}, and {ours} is here, which can't read "
-                "it. Nothing was changed.",
-                fix="Bring this folder to a version of the stack that has it, and run python3 scripts/up.py there.",
-                cause="data-newer",
-                exit_code=2,
-            )
 
 
 def _is_newer(one: str, other: str) -> bool:
