@@ -13,7 +13,7 @@ import pytest
 from fakes.backups import MANIFEST, on_disk, written
 from stack import settings as module
 from stack.commands import backup, restore
-from stack.parts import way_back
+from stack.parts import keeping, way_back
 from stack.parts.state import write_json
 from stack.settings import DEFAULTS_FILE, Settings, default_values
 from stack.tools.errors import StackError
@@ -74,6 +74,20 @@ def test_what_there_is_is_listed(here: Path, run: Run, capsys: pytest.CaptureFix
 def test_where_there_are_none_it_says_so(here: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(backup, "--list", "--to", str(here / "elsewhere")) == 1
     assert "There are no backups of foundry-stack" in capsys.readouterr().err
+
+
+def test_one_that_is_not_what_was_written_is_removed_and_takes_no_ones_place(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the disk or the memory is bad."""
+    new = here / "backups" / f"{MANIFEST.project}-20261128-000000.tar.zst"
+    settings = module.load().model_copy(update={"state_dir": here / ".state"})
+    monkeypatch.setattr(backup, "load", lambda: settings)
+    monkeypatch.setattr(backup, "client", lambda: None)
+    monkeypatch.setattr(keeping, "make", lambda *_, **__: on_disk(new.parent, written()[:-1], new.name))
+    assert run(backup, "--keep", "1", "--to", str(here / "backups")) == 1
+    assert "was removed" in capsys.readouterr().err
+    assert [file.name for file in new.parent.iterdir()] == [PLAIN]
 
 
 def test_the_one_that_an_interrupted_upgrade_needs_stays(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

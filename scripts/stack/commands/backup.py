@@ -17,6 +17,7 @@ from stack.settings import Settings, load
 from stack.tools import passphrase
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
+from stack.tools.progress import Progress
 from stack.tools.text import in_mb
 
 WHAT_IT_HOLDS = "It holds every chat and every password of the stack, readable by whoever has the file."
@@ -38,7 +39,7 @@ def back_up(settings: Settings, stages: Stages, folder: Path, phrase: str | None
         keeping.finish(settings, engine)
         file = keeping.make(settings, engine, folder, progress, passphrase=phrase)
     with stages.stage("Reading it again") as progress:
-        checked = keeping.check(file, progress, passphrase=phrase)
+        checked = _read_again(file, progress, phrase)
     versions = ", ".join(f"{service} {version}" for service, version in checked.manifest.versions.items())
     stages.say(
         f"{file}   {in_mb(file.stat().st_size)}, unpacked {in_mb(checked.size)} in {checked.count} entries; {versions}"
@@ -46,6 +47,19 @@ def back_up(settings: Settings, stages: Stages, folder: Path, phrase: str | None
     for each in checked.manifest.left_out:
         stages.say(f"Not in it: {each}")
     return file
+
+
+def _read_again(file: Path, progress: Progress, phrase: str | None) -> keeping.Checked:
+    try:
+        return keeping.check(file, progress, passphrase=phrase)
+    except StackError as bad:
+        file.unlink(missing_ok=True)
+        raise StackError(
+            f"What was written is not what is there, so the new backup was removed: {bad.message}",
+            fix="The disk or the memory may be bad (`dmesg` often says so). Run this again, with --to FOLDER on another "
+            "disk if it repeats.",
+            cause=bad.cause,
+        ) from bad
 
 
 def _run() -> int:
