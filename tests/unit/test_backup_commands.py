@@ -14,12 +14,13 @@ from fakes.backups import MANIFEST, on_disk, written
 from stack import settings as module
 from stack.commands import backup, restore
 from stack.parts import keeping, way_back
+from stack.parts.keeping.shelf import machine
 from stack.parts.state import write_json
 from stack.settings import DEFAULTS_FILE, Settings, default_values
 from stack.tools.errors import StackError
 
 Run = Callable[..., int]
-PLAIN = f"{MANIFEST.project}-20261127-131502.tar.zst"
+PLAIN = f"{MANIFEST.project}-{machine()}-20261127-131502.tar.zst"
 
 
 @pytest.fixture
@@ -60,14 +61,14 @@ def restored(here: Path, monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
 
 def test_what_there_is_is_listed(here: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    on_disk(here / "backups", b"key.age...", f"{MANIFEST.project}-20261128-000000.encrypted.tar")
-    on_disk(here / "backups", b"rubbish", f"{MANIFEST.project}-20261126-000000.tar.zst")
+    on_disk(here / "backups", b"key.age...", f"{MANIFEST.project}-{machine()}-20261128-000000.encrypted.tar")
+    on_disk(here / "backups", b"rubbish", f"{MANIFEST.project}-{machine()}-20261126-000000.tar.zst")
     assert run(backup, "--list") == 0
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [(line.split()[0], line.split("MB")[1].strip()) for line in lines] == [
-        (f"{MANIFEST.project}-20261128-000000.encrypted.tar", "encrypted"),
+        (f"{MANIFEST.project}-{machine()}-20261128-000000.encrypted.tar", "encrypted"),
         (PLAIN, "chainlit 2.12.0"),
-        (f"{MANIFEST.project}-20261126-000000.tar.zst", "can't be read"),
+        (f"{MANIFEST.project}-{machine()}-20261126-000000.tar.zst", "can't be read"),
     ]
 
 
@@ -80,7 +81,7 @@ def test_one_that_is_not_what_was_written_is_removed_and_takes_no_ones_place(
     here: Path, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As where the disk or the memory is bad."""
-    new = here / "backups" / f"{MANIFEST.project}-20261128-000000.tar.zst"
+    new = here / "backups" / f"{MANIFEST.project}-{machine()}-20261128-000000.tar.zst"
     settings = module.load().model_copy(update={"state_dir": here / ".state"})
     monkeypatch.setattr(backup, "load", lambda: settings)
     monkeypatch.setattr(backup, "client", lambda: None)
@@ -94,7 +95,7 @@ def test_the_one_that_an_interrupted_upgrade_needs_stays(here: Path, run: Run, m
     settings = module.load().model_copy(update={"state_dir": here / ".state"})
     monkeypatch.setattr(backup, "load", lambda: settings)
     write_json(settings.state / way_back.FILE, {"backup": str(here / "backups" / PLAIN), "images": {}})
-    new = here / "backups" / f"{MANIFEST.project}-20261128-000000.tar.zst"
+    new = here / "backups" / f"{MANIFEST.project}-{machine()}-20261128-000000.tar.zst"
     monkeypatch.setattr(backup, "back_up", lambda *_, **__: on_disk(new.parent, written(), new.name))
     assert run(backup, "--keep", "1", "--to", str(here / "backups")) == 0
     assert {file.name for file in new.parent.iterdir()} == {PLAIN, new.name}

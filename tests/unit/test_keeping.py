@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -278,6 +280,28 @@ def test_a_disk_without_room_makes_no_backup(stack: Stack, monkeypatch: pytest.M
 def test_a_folder_that_is_a_file_is_told(stack: Stack) -> None:
     stack.backups.touch()
     assert refused(stack.make) == "folder-unusable"
+
+
+def test_none_is_written_over_one_that_came_meanwhile(stack: Stack) -> None:
+    def comes(name: str) -> None:
+        if name.startswith("run-"):
+            (draft,) = stack.backups.iterdir()
+            (stack.backups / draft.name.removeprefix(".").removesuffix(".partial")).write_text("somebody's")
+            stack.engine.before_each = lambda _: None
+
+    stack.engine.before_each = comes
+    assert refused(stack.make) == "folder-unusable"
+    assert [file.read_text() for file in stack.backups.iterdir()] == ["somebody's"]
+
+
+def test_a_disk_on_which_no_file_has_two_names_is_one_too(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    file = stack.make()
+    assert list(stack.backups.iterdir()) == [file]
+    keeping.check(file, silent)
 
 
 # --- wherever it fails ---

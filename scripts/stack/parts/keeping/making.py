@@ -196,12 +196,24 @@ def _draft(file: Path) -> Iterator[BinaryIO]:
             out.flush()
             os.fsync(out.fileno())
         hand_over(draft)
-        draft.replace(file)
+        _put_in_place(draft, file)
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, and not of talking to the engine
             raise _unusable(file.parent, error) from error
         raise
+
+
+def _put_in_place(draft: Path, file: Path) -> None:
+    """Give it its name, if nobody has taken that meanwhile."""
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system on which no file has two names
+        draft.replace(file)
+    else:
+        draft.unlink()
 
 
 @contextmanager

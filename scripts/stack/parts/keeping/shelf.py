@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,9 @@ from stack.parts.keeping.manifest import Manifest, NewerFormError
 
 STAMP = "%Y%m%d-%H%M%S"  # in UTC: it then sorts by age on every day of the year
 PLAIN, ENCRYPTED = ".tar.zst", ".encrypted.tar"
+_NAME = re.compile(
+    r"(?P<project>.+)-(?P<machine>[a-z0-9.]+)-(?P<stamp>\d{8}-\d{6})(?P<ending>\.tar\.zst|\.encrypted\.tar)"
+)
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,13 @@ class Kept:
     """A backup that is there.
 
     Args:
-        made_at: by its name.
+        machine: where it was made, and when, by its name.
         size: in bytes.
         manifest: None where it can't be read, because the file is encrypted or damaged.
     """
 
     file: Path
+    machine: str
     made_at: datetime
     size: int
     encrypted: bool
@@ -41,39 +47,47 @@ def new_name(folder: Path, manifest: Manifest, *, encrypted: bool) -> Path:
 
 
 def kept(folder: Path, project: str) -> list[Kept]:
-    """The project's backups in the folder, the newest first."""
+    """The project's backups in the folder, of whichever machine, the newest first."""
     found = [
-        Kept(file, moment, file.stat().st_size, *_opened(file))
+        Kept(file, *place, file.stat().st_size, *_opened(file))
         for file in (folder.iterdir() if folder.is_dir() else ())
-        if (moment := _moment(file.name, project))
+        if (place := _place(file.name, project))
     ]
     return sorted(found, key=lambda each: each.made_at, reverse=True)
 
 
 def drop_oldest(folder: Path, project: str, keep: int, needed: Path | None = None) -> Sequence[Path]:
-    """Delete the project's oldest backups in the folder, so that no more than so many stay; those that went.
+    """Delete this machine's oldest backups of the project in the folder, so that no more than so many stay.
 
     Args:
         needed: stays, however old it is.
+
+    Returns:
+        Those that went.
     """
-    gone = [each.file for each in kept(folder, project)[keep:] if each.file != needed]
+    ours = [each.file for each in kept(folder, project) if each.machine == machine()]
+    gone = [file for file in ours[keep:] if file != needed]
     for file in gone:
         file.unlink()
     return gone
 
 
+def machine() -> str:
+    """This one's name, as it stands in those of its backups: machines may share a folder."""
+    return re.sub(r"[^a-z0-9]+", ".", platform.node().lower())[:63].strip(".") or "unnamed"
+
+
 def _named(folder: Path, project: str, moment: datetime, ending: str) -> Path:
-    return folder / f"{project}-{moment.strftime(STAMP)}{ending}"
+    return folder / f"{project}-{machine()}-{moment.strftime(STAMP)}{ending}"
 
 
-def _moment(name: str, project: str) -> datetime | None:
-    """When the project's backup of that name was made; None where it is none."""
-    ending = next((each for each in (PLAIN, ENCRYPTED) if name.endswith(each)), None)
-    stamp = name.removesuffix(ending or "").removeprefix(f"{project}-")
-    if ending is None or name != f"{project}-{stamp}{ending}":
+def _place(name: str, project: str) -> tuple[str, datetime] | None:
+    """On which machine and when the project's backup of that name was made; None where it is none."""
+    found = _NAME.fullmatch(name)
+    if found is None or found["project"] != project:
         return None
     try:
-        return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+        return found["machine"], datetime.strptime(found["stamp"], STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
 
