@@ -26,6 +26,7 @@ from stack.parts.keeping import VOLUMES, beside, making
 from stack.parts.keeping.archive import Reader
 from stack.parts.keeping.inside import exchange
 from stack.parts.keeping.inside.exchange import OURS
+from stack.parts.keeping.shelf import machine
 from stack.settings import Settings, load
 from stack.tools.errors import StackError
 from stack.tools.process import Finished
@@ -302,6 +303,31 @@ def test_a_disk_on_which_no_file_has_two_names_is_one_too(stack: Stack, monkeypa
     file = stack.make()
     assert list(stack.backups.iterdir()) == [file]
     keeping.check(file, silent)
+
+
+def test_what_one_that_was_killed_has_left_goes_with_the_next(stack: Stack) -> None:
+    """It holds secrets; others' drafts are others'."""
+    file = stack.make()
+    left = file.with_name(f".{file.name}.partial")
+    others = [
+        file.with_name(f".{file.name.replace(machine(), 'elsewhere')}.partial"),
+        file.with_name(f".other-{file.name}.partial"),
+        file.with_name(".a.partial"),
+    ]
+    for each in (left, *others):
+        each.touch()
+    new = stack.make()
+    assert set(stack.backups.iterdir()) == {file, new, *others}
+
+
+def test_where_owners_can_not_be_changed_it_is_made(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on FAT, or for root on NFS."""
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(making, "hand_over", refuse)
+    keeping.check(stack.make(), silent)
 
 
 # --- wherever it fails ---

@@ -6,6 +6,7 @@ import platform
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,25 @@ def test_they_are_shown_the_newest_first(tmp_path: Path) -> None:
     assert (middle.encrypted, middle.manifest, middle.made_at) == (False, MANIFEST, MADE)
     assert (oldest.encrypted, oldest.manifest, oldest.size) == (False, None, 50)
     assert oldest.made_at == datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def test_one_that_is_another_users_is_shown_and_goes_like_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = (on_disk(tmp_path, written(), f"{PROJECT}-here-2026112{day}-000000.tar.zst") for day in (1, 2))
+    real = Path.open
+
+    def open_(file: Path, *arguments: Any) -> Any:
+        if file == older:
+            raise PermissionError(13, "Permission denied")
+        return real(file, *arguments)
+
+    monkeypatch.setattr(Path, "open", open_)
+    assert [(each.file, each.encrypted, each.manifest is None) for each in kept(tmp_path, PROJECT)] == [
+        (newer, False, False),
+        (older, False, True),
+    ]
+    assert drop_oldest(tmp_path, PROJECT, keep=1) == [older]
 
 
 def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def _read_again(file: Path, progress: Progress, phrase: str | None) -> keeping.C
         file.unlink(missing_ok=True)
         raise StackError(
             f"What was written is not what is there, so the new backup was removed: {bad.message}",
-            fix="The disk or the memory may be bad (`dmesg` often says so). Run this again; if it repeats, with --to FOLDER "
-            "on another disk.",
+            fix="The disk or the memory may be bad (`dmesg` often says so). Run this again; if it repeats, with "
+            "--to FOLDER on another disk.",
             cause=bad.cause,
         ) from bad
 

@@ -6,7 +6,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, cast
@@ -24,7 +24,7 @@ from stack.parts.keeping.contents import PROGRAMS, VOLUMES, Program, full_name, 
 from stack.parts.keeping.encryption import encrypting
 from stack.parts.keeping.inside.exchange import OURS
 from stack.parts.keeping.manifest import Manifest
-from stack.parts.keeping.shelf import new_name
+from stack.parts.keeping.shelf import draft_of, drop_drafts, new_name
 from stack.settings import Settings
 from stack.tools.chunks import Stream
 from stack.tools.errors import StackError
@@ -59,6 +59,7 @@ def make(
             exit_code=2,
         )
     beside.remove_left_over(settings, client)
+    drop_drafts(folder, settings.compose_project_name)
     with ExitStack() as running:
         readers = {
             program: running.enter_context(_reader(settings, client, program))
@@ -182,11 +183,11 @@ def _add(writer: Writer, volume: str, chunks: Iterable[bytes], *, top: str = "."
 @contextmanager
 def _draft(file: Path) -> Iterator[BinaryIO]:
     """A file that is in its place when all of it is written and on the disk; else there is none."""
-    draft = file.with_name(f".{file.name}.partial")
+    draft = draft_of(file)
     try:
         if not file.parent.exists():
             file.parent.mkdir(parents=True, mode=0o700)
-            hand_over(file.parent)
+            _hand_over(file.parent)
         handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
     except OSError as refused:
         raise _unusable(file.parent, refused) from refused
@@ -195,13 +196,18 @@ def _draft(file: Path) -> Iterator[BinaryIO]:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        hand_over(draft)
+        _hand_over(draft)
         _put_in_place(draft, file)
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, and not of talking to the engine
             raise _unusable(file.parent, error) from error
         raise
+
+
+def _hand_over(path: Path) -> None:
+    with suppress(OSError):  # a file system without owners, or one on which root is nobody
+        hand_over(path)
 
 
 def _put_in_place(draft: Path, file: Path) -> None:

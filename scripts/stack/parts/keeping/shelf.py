@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from stack.parts.keeping.manifest import Manifest, NewerFormError
 
 STAMP = "%Y%m%d-%H%M%S"  # in UTC: it then sorts by age on every day of the year
 PLAIN, ENCRYPTED = ".tar.zst", ".encrypted.tar"
+DRAFT = ".partial"
 _NAME = re.compile(
     r"(?P<project>.+)-(?P<machine>[a-z0-9.]+)-(?P<stamp>\d{8}-\d{6})(?P<ending>\.tar\.zst|\.encrypted\.tar)"
 )
@@ -72,6 +74,20 @@ def drop_oldest(folder: Path, project: str, keep: int, needed: Path | None = Non
     return gone
 
 
+def draft_of(file: Path) -> Path:
+    """Where it is written until it is whole."""
+    return file.with_name(f".{file.name}{DRAFT}")
+
+
+def drop_drafts(folder: Path, project: str) -> None:
+    """Delete what was left by this machine's backups of the project that were killed; for who holds the lock."""
+    for file in folder.glob(f".*{DRAFT}"):
+        place = _place(file.name.removeprefix(".").removesuffix(DRAFT), project)
+        if place and place[0] == machine():
+            with suppress(OSError):
+                file.unlink()
+
+
 def machine() -> str:
     """This one's name, as it stands in those of its backups: machines may share a folder."""
     return re.sub(r"[^a-z0-9]+", ".", platform.node().lower())[:63].strip(".") or "unnamed"
@@ -93,10 +109,10 @@ def _place(name: str, project: str) -> tuple[str, datetime] | None:
 
 
 def _opened(file: Path) -> tuple[bool, Manifest | None]:
-    with file.open("rb") as content:
-        if is_encrypted(content):
-            return True, None
-        try:
+    try:
+        with file.open("rb") as content:
+            if is_encrypted(content):
+                return True, None
             return False, Reader(content).manifest
-        except (DamagedError, NewerFormError):
-            return False, None
+    except (DamagedError, NewerFormError, OSError):
+        return False, None
