@@ -22,6 +22,7 @@ from fakes.waiting import wait_until
 from faults.own_stack import GREEN, Ended, OwnStack, own_stack
 from stack.parts import containers, keeping
 from stack.parts.keeping import putting_back
+from stack.parts.keeping.archive import Reader
 from stack.parts.keeping.inside.exchange import OURS
 from stack.parts.state import read_json
 from stack.settings import Settings
@@ -307,7 +308,7 @@ def test_a_backup_that_has_no_room_leaves_nothing(kept: Kept, tmp_path: Path) ->
         assert run(["umount", str(small)]).code == 0
 
 
-def test_a_damaged_database_is_not_backed_up(kept: Kept) -> None:
+def test_a_damaged_database_is_not_backed_up_unless_told(kept: Kept, tmp_path: Path) -> None:
     backups = set(kept.backups())
     with down(kept):
         database = _folder(kept.stack, "chainlit-data") / "chats.db"
@@ -319,10 +320,32 @@ def test_a_damaged_database_is_not_backed_up(kept: Kept) -> None:
             pages[4096:8192] = b"\xff" * 4096
             database.write_bytes(bytes(pages))
             ended = kept.stack.run("backup")
+            assert set(kept.backups()) == backups
+            taken = kept.stack.run("backup", "--even-damaged", "--to", str(tmp_path))
+            left = database.read_bytes()
         finally:
             database.write_bytes(whole)
     assert ended.code == 1, ended.all
     assert "damaged" in ended.err
+    assert "--even-damaged" in ended.err
+    assert taken.code == 0, taken.all
+    assert "Not in it: a whole copy of a damaged database" in taken.out
+    (file,) = tmp_path.iterdir()
+    with file.open("rb") as content:
+        found = [b"".join(each.content.pieces()) for each in Reader(content).entries() if each.path == "chats.db"]
+    assert found == [left]
+
+
+def test_what_the_services_own_user_can_not_read_makes_no_backup(kept: Kept) -> None:
+    backups = set(kept.backups())
+    private = _folder(kept.stack, "open-webui-data") / "of root"
+    private.mkdir(mode=0o700)
+    try:
+        ended = kept.stack.run("backup")
+    finally:
+        private.rmdir()
+    assert ended.code == 1, ended.all
+    assert "open-webui-data can't be read, so no backup was made: of root" in ended.err
     assert set(kept.backups()) == backups
 
 

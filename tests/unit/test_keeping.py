@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -77,6 +78,9 @@ class Stack:
     def content(self) -> Content:
         """Each file of each volume: its mode, and what is in it (of a database: what was said)."""
         return {name: self._files(self.folder(name)) for name in VOLUMES if self.folder(name).exists()}
+
+    def content_of(self, volume: str) -> dict[str, tuple[int, bytes]]:
+        return self._files(self.folder(volume))
 
     def make(self, **more: Any) -> Path:
         return keeping.make(self.settings, self.client, self.backups, silent, **more)
@@ -263,19 +267,52 @@ def test_a_damaged_database_makes_no_backup(stack: Stack) -> None:
     file = stack.folder("open-webui-data") / "webui.db"
     file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 4096)
     assert refused(stack.make) == "data-damaged"
-    assert list(stack.backups.iterdir()) == []
+    assert not stack.backups.exists()
     stack.assert_tidy()
 
 
 def test_a_disk_without_room_makes_no_backup(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(needs: dict[Path, int], what: str) -> None:
-        assert list(needs) == [stack.backups]
-        assert 0 < needs[stack.backups] < MB
-        raise StackError(what, fix="", cause="disk-full")
+    """Where it is to lie, or where the engine keeps copies of databases; it is looked at before those are made."""
+    data = stack.folder("chainlit-data")
+    looked: list[tuple[int, int]] = []
+
+    def full(needs: dict[Path, int], what: str, otherwise: str) -> None:
+        assert "--to" in otherwise
+        assert set(needs) == {stack.backups, stack.engine.folder}
+        looked.append((needs[stack.engine.folder], needs[stack.backups]))
+        if len(looked) == 2:
+            raise StackError(what, fix="", cause="disk-full")
 
     monkeypatch.setattr(making, "require_room", full)
     assert refused(stack.make) == "disk-full"
-    assert list(stack.backups.iterdir()) == []
+    assert not stack.backups.exists()
+    first, second = looked
+    assert first[0] == (data / "chats.db").stat().st_size
+    assert first[0] < first[1] < MB
+    assert (second[0], second[1] > first[1]) == (2 * first[0], True), "of both volumes"
+
+
+def test_a_damaged_database_is_in_it_as_its_files_are_where_that_is_wanted(stack: Stack) -> None:
+    file = stack.folder("open-webui-data") / "webui.db"
+    file.write_bytes(file.read_bytes()[:5000])
+    damaged = file.read_bytes()
+    backup = stack.make(even_damaged=True)
+    (missing,) = keeping.check(backup, silent).manifest.left_out
+    assert "open-webui-data/webui.db" in missing
+    file.unlink()
+    stack.fill("after")
+    stack.restore(backup, replace=True)
+    assert file.read_bytes() == damaged
+    assert stack.content_of("chainlit-data")["chats.db"][1] == b"[('before',)]"
+
+
+def test_what_can_not_be_read_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = json.dumps({"unreadable": "cache: Permission denied"}).encode() + b"\n"
+    monkeypatch.setattr(stack.engine.api, "exec_start", lambda *_, **__: iter([(None, said)]))
+    monkeypatch.setattr(stack.engine.api, "exec_inspect", lambda _: {"ExitCode": 4})
+    with pytest.raises(StackError, match=r"chainlit-data can't be read.*cache: Permission denied") as told:
+        stack.make()
+    assert told.value.cause == "data-unreadable"
 
 
 def test_a_folder_that_is_a_file_is_told(stack: Stack) -> None:
@@ -285,7 +322,7 @@ def test_a_folder_that_is_a_file_is_told(stack: Stack) -> None:
 
 def test_none_is_written_over_one_that_came_meanwhile(stack: Stack) -> None:
     def comes(name: str) -> None:
-        if name.startswith("run-"):
+        if name == "get_archive":
             (draft,) = stack.backups.iterdir()
             (stack.backups / draft.name.removeprefix(".").removesuffix(".partial")).write_text("somebody's")
             stack.engine.before_each = lambda _: None

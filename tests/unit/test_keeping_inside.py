@@ -78,7 +78,7 @@ class Volume:
         self.source.mkdir()
         self.scratch.mkdir()
 
-    def read(self) -> tuple[int, dict[str, tarfile.TarInfo], dict[str, bytes], str]:
+    def read(self, *, even_damaged: bool = False) -> tuple[int, dict[str, tarfile.TarInfo], dict[str, bytes], str]:
         """Exit code, entries, contents, and what it told."""
         shutil.rmtree(self.scratch)
         self.scratch.mkdir()
@@ -86,7 +86,7 @@ class Volume:
         text = PROGRAM.read_text().replace('Path("/source"), Path("/data")', places)
         text = text.replace("PAGES = 4096", "PAGES = 20")  # so that there is time to write in between
         text = text.replace("signal.pause()", "None")
-        told = json.dumps({"uploads": ["uploads"], "skip": OURS})
+        told = json.dumps({"uploads": ["uploads"], "skip": OURS, "even_damaged": even_damaged})
         done = subprocess.run([sys.executable, "-I", "-c", text, told], capture_output=True, timeout=60, check=False)
         entries: dict[str, tarfile.TarInfo] = {}
         contents: dict[str, bytes] = {}
@@ -189,14 +189,123 @@ def test_what_a_restore_has_laid_there_is_no_data(volume: Volume) -> None:
     assert set(entries) == {".", "sub", f"sub/{INCOMING}"}
 
 
-def test_a_damaged_database_is_told_and_nothing_is_written(volume: Volume) -> None:
+def _in_the_middle(whole: bytes) -> bytes:
+    return whole[: 20 * 4096] + b"\xff" * 4096 * 3 + whole[23 * 4096 :]
+
+
+def _cut(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+def _nearly_nothing(whole: bytes) -> bytes:
+    return whole[:50]
+
+
+def _odd_page_size(whole: bytes) -> bytes:
+    return whole[:16] + b"\xff\xff" + whole[18:]
+
+
+def _odd_form(whole: bytes) -> bytes:
+    return whole[:44] + b"\0\0\0\x63" + whole[48:]
+
+
+def _no_tables(whole: bytes) -> bytes:
+    return whole[:100] + b"\xff" * 3000 + whole[3100:]
+
+
+@pytest.mark.parametrize("damage", [_in_the_middle, _cut, _nearly_nothing, _odd_page_size, _odd_form, _no_tables])
+def test_a_damaged_database_is_told_and_nothing_is_written(volume: Volume, damage: Callable[[bytes], bytes]) -> None:
     file = database(volume.source / "chats.db")
-    with file.open("r+b") as content:
-        content.seek(20 * 4096)
-        content.write(b"\xff" * 4096 * 3)
-    code, _, _, told = volume.read()
-    assert code == read_volume.DAMAGED
+    file.write_bytes(damage(file.read_bytes()))
+    code, entries, _, told = volume.read()
+    assert code == read_volume.DAMAGED, told
     assert '"damaged": "chats.db: ' in told
+    assert "Traceback" not in told
+    assert entries == {}
+
+
+@pytest.mark.parametrize("damage", [_in_the_middle, _cut])
+def test_it_is_taken_as_its_files_are_where_that_is_wanted(
+    volume: Volume, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    file = database(volume.source / "chats.db")
+    subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    file.write_bytes(damage(file.read_bytes()))
+    database(volume.source / "whole.db", rows=1)
+    code, _, contents, told = volume.read(even_damaged=True)
+    assert code == 0, told
+    assert '"damaged": "chats.db: ' in told
+    assert rows(contents.pop("whole.db"), tmp_path)["questions"] == {-1}
+    left = {file.name: file.read_bytes() for file in volume.source.glob("chats.db*")}
+    assert contents == left, "with the log beside it, where SQLite could not take that in"
+    assert ("chats.db-wal" in contents) == (damage is _cut)
+
+
+def test_somebody_who_holds_a_database_for_long_is_no_damage(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = database(volume.source / "chats.db", rows=1)
+    monkeypatch.setattr(read_volume, "WAIT_SECONDS", 0.01)
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            read_volume.snapshot(file, volume.scratch / "copy", lambda **_: None)
+
+
+def test_rows_that_break_a_rule_are_no_damage(volume: Volume) -> None:
+    """As after a program has changed its rules, with rows of before."""
+    file = volume.source / "chats.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("CREATE TABLE said (word TEXT, size INTEGER CHECK (size > 0))")
+        db.execute("CREATE UNIQUE INDEX words ON said (size)")
+        db.execute("PRAGMA ignore_check_constraints=ON")
+        db.executemany("INSERT INTO said VALUES (?, ?)", [(None, -1), ("x", -2)])
+        db.commit()
+        db.execute("PRAGMA writable_schema=ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'word TEXT', 'word TEXT NOT NULL') WHERE name = 'said'")
+        db.commit()
+    with closing(sqlite3.connect(file)) as db:
+        found = [finding for (finding,) in db.execute("PRAGMA integrity_check")]
+    assert any("NULL value in" in each for each in found)
+    assert any("CHECK constraint" in each for each in found)
+    code, entries, _, told = volume.read()
+    assert code == 0, told
+    assert "chats.db" in entries
+    assert "CHECK constraint failed in said" in told
+
+
+def test_it_says_first_what_it_needs(volume: Volume) -> None:
+    file = database(volume.source / "chats.db")
+    subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    (volume.source / "uploads").mkdir()
+    (volume.source / "uploads" / "large").write_bytes(bytes(2_000_000))
+    databases = sum(each.stat().st_size for each in volume.source.glob("chats.db*"))
+    *_, told = volume.read()
+    first = json.loads(told.splitlines()[0])
+    assert first["databases"] == databases
+    assert databases + 2_000_000 <= first["all"] <= databases + 2_000_000 + 2 * 4096, "and the two folders"
+
+
+@pytest.mark.parametrize(("owner", "what"), [(os, "scandir"), (Path, "open")], ids=["folder", "file"])
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+def test_what_it_may_not_read_is_told_and_what_went_meanwhile_is_left_out(
+    volume: Volume, monkeypatch: pytest.MonkeyPatch, owner: Any, what: str, error: type[OSError]
+) -> None:
+    (volume.source / "private").mkdir()
+    (volume.source / "private" / "secret").write_text("x")
+    refused = volume.source / ("private/secret" if what == "open" else "private")
+    real = getattr(owner, what)
+
+    def refuse(path: Any, *arguments: Any) -> Any:
+        if Path(path) == refused:
+            raise error(13, "not for you", str(path))
+        return real(path, *arguments)
+
+    monkeypatch.setattr(owner, what, refuse)
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    code = read_volume.main(volume.source, volume.scratch, {"uploads": [], "skip": OURS, "even_damaged": False})
+    told = f'"unreadable": "{refused.relative_to(volume.source)}: not for you"' in said.getvalue()
+    assert (code, told) == ((read_volume.UNREADABLE, True) if error is PermissionError else (0, False))
 
 
 def test_a_file_that_goes_meanwhile_is_left_out(volume: Volume, monkeypatch: pytest.MonkeyPatch) -> None:

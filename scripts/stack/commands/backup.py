@@ -28,7 +28,9 @@ def main() -> int:
     return guarded(_run)
 
 
-def back_up(settings: Settings, stages: Stages, folder: Path, phrase: str | None = None) -> Path:
+def back_up(
+    settings: Settings, stages: Stages, folder: Path, phrase: str | None = None, *, even_damaged: bool = False
+) -> Path:
     """Make a backup and read it again, to its end; the caller holds the project's lock.
 
     Raises:
@@ -37,7 +39,7 @@ def back_up(settings: Settings, stages: Stages, folder: Path, phrase: str | None
     with stages.stage("Backup") as progress:
         engine = client()
         keeping.finish(settings, engine)
-        file = keeping.make(settings, engine, folder, progress, passphrase=phrase)
+        file = keeping.make(settings, engine, folder, progress, passphrase=phrase, even_damaged=even_damaged)
     with stages.stage("Reading it again") as progress:
         checked = _read_again(file, progress, phrase)
     versions = ", ".join(f"{service} {version}" for service, version in checked.manifest.versions.items())
@@ -71,7 +73,7 @@ def _run() -> int:
     phrase = passphrase.new(arguments.passphrase_file) if arguments.encrypt or arguments.passphrase_file else None
     stages = Stages()
     with alone(settings):
-        back_up(settings, stages, folder, phrase)
+        back_up(settings, stages, folder, phrase, even_damaged=arguments.even_damaged)
         way = way_back.pending(settings)  # an upgrade that was interrupted goes back to its backup
         gone = keeping.drop_oldest(
             folder,
@@ -95,6 +97,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--keep", type=_count, metavar="N", help="how many stay there, instead of BACKUP_KEEP")
     parser.add_argument("--encrypt", action="store_true", help="lock it with a passphrase (asks for it)")
     parser.add_argument("--passphrase-file", type=Path, metavar="FILE", help="lock it with the first line of this file")
+    parser.add_argument(
+        "--even-damaged", action="store_true", help="take a damaged database as its files are, instead of giving up"
+    )
     parser.add_argument("--list", action="store_true", help="show the backups that are there, the newest first")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser.parse_args()

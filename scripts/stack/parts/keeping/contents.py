@@ -40,6 +40,10 @@ VOLUMES: Mapping[str, Program | None] = {
 """By their names in compose.yaml. Those of nobody are read as they are: only `init` writes there, and nothing half."""
 
 
+DOCKERS_DISK = "move Docker's data to a larger disk (`data-root` in /etc/docker/daemon.json)"
+"""What helps where the volumes have no room."""
+
+
 def full_name(settings: Settings, volume: str) -> str:
     """The volume's name as the engine knows it."""
     return f"{settings.compose_project_name}_{volume}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, cast
 
@@ -18,9 +19,10 @@ from docker.types import Mount
 from stack import settings as settings_module
 from stack.parts import containers
 from stack.parts.disk import require_room
+from stack.parts.host_checks import docker_root
 from stack.parts.keeping import beside
 from stack.parts.keeping.archive import PIECE, Writer
-from stack.parts.keeping.contents import PROGRAMS, VOLUMES, Program, full_name, left_out
+from stack.parts.keeping.contents import DOCKERS_DISK, PROGRAMS, VOLUMES, Program, full_name, left_out
 from stack.parts.keeping.encryption import encrypting
 from stack.parts.keeping.inside.exchange import OURS
 from stack.parts.keeping.manifest import Manifest
@@ -34,21 +36,28 @@ from stack.tools.user import hand_over
 MB = 1_000_000
 
 
-def make(
-    settings: Settings, client: DockerClient, folder: Path, progress: Progress, *, passphrase: str | None = None
+def make(  # noqa: PLR0913  (options, each with a default)
+    settings: Settings,
+    client: DockerClient,
+    folder: Path,
+    progress: Progress,
+    *,
+    passphrase: str | None = None,
+    even_damaged: bool = False,
 ) -> Path:
     """Write all of the stack's data into one new file; needs the images, and no running container.
 
     Args:
         folder: where to; made where it is missing.
         passphrase: encrypt with it.
+        even_damaged: take a database that fails its check as its files are; the manifest says so.
 
     Returns:
         The file, complete; nothing of it is there where it could not be made.
 
     Raises:
-        StackError: ``no-data`` (nothing to back up), ``data-damaged`` (a database fails its check), ``disk-full``,
-            ``folder-unusable``, ``image-missing`` or ``program-failed``.
+        StackError: ``no-data`` (nothing to back up), ``data-damaged`` (a database fails its check),
+            ``data-unreadable``, ``disk-full``, ``folder-unusable``, ``image-missing`` or ``program-failed``.
     """
     there = tuple(each for each in VOLUMES if containers.has_volume(settings, client, each))
     if not there:
@@ -67,23 +76,30 @@ def make(
             if any(VOLUMES[each] is program for each in there)
         }
         secrets = running.enter_context(_secrets(settings, client, there))
+        rooms = _Rooms(docker_root(client), folder)
+        readings = {
+            volume: _Reading(readers[program], volume, program, rooms, progress, even_damaged=even_damaged)
+            for volume in there
+            if (program := VOLUMES[volume])
+        }
+        for reading in readings.values():
+            reading.begin()
         manifest = Manifest(
             datetime.now(UTC),
             settings.compose_project_name,
             {program.service: beside.version_in(reader, program) for program, reader in readers.items()},
             there,
-            left_out(settings),
+            (*left_out(settings), *(damage for reading in readings.values() for damage in reading.damages())),
         )
         file = new_name(folder, manifest, encrypted=passphrase is not None)
         with _draft(file) as out, _encrypted(out, passphrase) as plain, Writer(plain, manifest) as writer:
             if settings_module.USER_FILE.exists():
                 writer.add_env(settings_module.USER_FILE.read_bytes())
             for volume in there:
-                program = VOLUMES[volume]
-                if program is None:
-                    _add(writer, volume, _archived(secrets, volume), top=volume)
+                if volume in readings:
+                    _add(writer, volume, readings[volume].chunks())
                 else:
-                    _add(writer, volume, _Reading(readers[program], volume, program, folder, progress).chunks())
+                    _add(writer, volume, _archived(secrets, volume), top=volume)
     return file
 
 
@@ -114,50 +130,104 @@ def _archived(container: Container, volume: str) -> Iterable[bytes]:
     return cast(Iterable[bytes], chunks)
 
 
+class _Rooms:
+    """Looks whether there is room for all that is to be written."""
+
+    def __init__(self, engine: Path, folder: Path) -> None:
+        self._engine, self._folder = engine, folder
+        self._copies = self._all = 0
+
+    def require(self, copies: int, all_: int) -> None:
+        """For one more volume: copies of its databases where the engine keeps volumes, and all of it in the folder."""
+        self._copies += copies
+        self._all += all_
+        needs = {self._folder: self._all}
+        needs[self._engine] = needs.get(self._engine, 0) + self._copies
+        require_room(
+            needs, "the backup", f"keep backups on a larger disk (--to, or BACKUP_DIR in .env), or {DOCKERS_DISK}"
+        )
+
+
 class _Reading:
     """One volume, while the program inside reads it."""
 
-    def __init__(self, container: Container, volume: str, program: Program, folder: Path, progress: Progress) -> None:
-        self._container = container
+    def __init__(  # noqa: PLR0913  (what it works with)
+        self,
+        container: Container,
+        volume: str,
+        program: Program,
+        rooms: _Rooms,
+        progress: Progress,
+        *,
+        even_damaged: bool,
+    ) -> None:
         self._volume = volume
-        self._program = program
-        self._folder = folder
+        self._rooms = rooms
         self._progress = progress
-        self._total = 0
-        self._damage: str | None = None
+        self._even_damaged = even_damaged
+        told = json.dumps({"uploads": program.uploads, "skip": OURS, "even_damaged": even_damaged})
+        self._printed = self._run(container, beside.ours(program.python, "read_volume", told))
+        self._first: list[bytes] = []
+        self._total: int | None = None
+        self._damaged: list[str] = []
+        self._unreadable: str | None = None
+
+    def begin(self) -> None:
+        """Have its databases copied, and each of them checked."""
+        for chunk in self._printed:
+            self._first.append(chunk)
+            if self._total is not None:
+                return
+
+    def damages(self) -> list[str]:
+        """Of databases that are taken all the same, in words for people."""
+        return [f"a whole copy of a damaged database; its files are as they were: {each}" for each in self._damaged]
 
     def chunks(self) -> Iterator[bytes]:
         """Its archive, as it comes."""
-        told = json.dumps({"uploads": self._program.uploads, "skip": OURS})
-        argv = beside.ours(self._program.python, "read_volume", told)
         came = 0
+        for chunk in chain(self._first, self._printed):
+            came += len(chunk)
+            share = min(came / self._total, 1.0) if self._total else None
+            self._progress(f"{self._volume}: {came / MB:,.0f} of {(self._total or 0) / MB:,.0f} MB", share)
+            yield chunk
+
+    def _run(self, container: Container, argv: Sequence[str]) -> Iterator[bytes]:
         try:
-            for chunk in beside.streamed(self._container, argv, self._on_news):
-                came += len(chunk)
-                share = min(came / self._total, 1.0) if self._total else None
-                self._progress(f"{self._volume}: {came / MB:,.0f} of {self._total / MB:,.0f} MB", share)
-                yield chunk
+            yield from beside.streamed(container, argv, self._on_news)
         except StackError as error:
             raise self._told(error) from error
 
     def _on_news(self, news: Mapping[str, Any]) -> None:
-        if "total" in news:
+        if "databases" in news:
+            self._rooms.require(int(news["databases"]), int(news["all"]))
+        elif "total" in news:
             self._total = int(news["total"])
-            require_room({self._folder: self._total}, "the backup")
         elif "damaged" in news:
-            self._damage = str(news["damaged"])
+            self._damaged.append(f"{self._volume}/{news['damaged']}")
+        elif "unreadable" in news:
+            self._unreadable = str(news["unreadable"])
         else:
             self._progress(str(news.get("news")), news.get("share"))
 
     def _told(self, error: StackError) -> StackError:
-        if self._damage is None:
+        if error.cause != "program-failed":
             return error
-        return StackError(
-            f"A database in the volume {self._volume} is damaged, so no backup was made of it: {self._damage}",
-            fix="python3 scripts/restore.py --replace --no-backup FILE   puts an older backup in its place; "
-            "python3 scripts/backup.py --list   names them.",
-            cause="data-damaged",
-        )
+        if self._unreadable is not None:
+            return StackError(
+                f"Something in the volume {self._volume} can't be read, so no backup was made: {self._unreadable}",
+                fix="Give it to the user whom the rest of that volume belongs to, or remove it; then run this again.",
+                cause="data-unreadable",
+            )
+        if self._damaged and not self._even_damaged:
+            return StackError(
+                f"A database is damaged, so no backup was made: {self._damaged[0]}",
+                fix="python3 scripts/backup.py --even-damaged   makes one with its files as they are; then "
+                "python3 scripts/restore.py --replace --no-backup FILE   puts an older backup in its place "
+                "(python3 scripts/backup.py --list   names them).",
+                cause="data-damaged",
+            )
+        return error
 
 
 def _add(writer: Writer, volume: str, chunks: Iterable[bytes], *, top: str = ".") -> None:

@@ -30,7 +30,7 @@ from stack.parts.host_checks import docker_root
 from stack.parts.keeping import beside
 from stack.parts.keeping.archive import as_tar
 from stack.parts.keeping.checking import Checked, check, opened
-from stack.parts.keeping.contents import CHAT, PROGRAMS, VOLUMES, full_name
+from stack.parts.keeping.contents import CHAT, DOCKERS_DISK, PROGRAMS, VOLUMES, full_name
 from stack.parts.keeping.inside.exchange import INCOMING
 from stack.parts.keeping.manifest import Manifest
 from stack.parts.state import read_json, write_json
@@ -73,7 +73,7 @@ def restore(  # noqa: PLR0913  (options, each with a default)
     """
     finish(settings, client)
     checked = checked or check(file, progress, passphrase=passphrase)
-    require_room({docker_root(client): checked.size}, "what is in the backup")
+    require_room({docker_root(client): checked.size}, "what is in the backup", DOCKERS_DISK)
     beside.remove_left_over(settings, client)
     refuse_newer(settings, client, checked.manifest)
     if not replace:

@@ -16,14 +16,17 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 MAGIC = b"SQLite format 3\0"
 BESIDE = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database; a copy that it made needs none
 WAIT_SECONDS = 60.0  # for somebody who writes
 PAGES = 4096  # between two pieces of news
 SMALL = 1024 * 1024  # bytes that are read at once, so that nobody writes in between
-DAMAGED = 3  # exit code
+DAMAGED, UNREADABLE = 3, 4  # exit codes
+FINDINGS = 1000  # the file's own damage comes before what may be wrong in its rows
+IN_ROWS = ("NULL value in ", "CHECK constraint failed in ", "non-unique entry in index ")  # rules that came after them
+DAMAGE = (1, 11, 24, 26)  # SQLite's ERROR (of a header that says odd things), CORRUPT, FORMAT, NOTADB
 
 Tell = Callable[..., None]
 
@@ -35,7 +38,7 @@ def databases(source: Path, uploads: Sequence[str]) -> list[Path]:
 
 def files(folder: Path) -> Iterator[Path]:
     """All regular files below it, links not followed."""
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_unless_gone):
         for name in sorted(names):
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink():
@@ -43,7 +46,16 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def snapshot(database: Path, copy: Path, tell: Tell) -> str:
-    """Copy the database as it is now; what is wrong with the copy, or "ok"."""
+    """Copy the database as it is now; what is wrong with it, or "ok"."""
+    try:
+        return _copied(database, copy, tell)
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return str(error)
+
+
+def _copied(database: Path, copy: Path, tell: Tell) -> str:
     copy.parent.mkdir(parents=True, exist_ok=True)
     address = f"{database.absolute().as_uri()}?mode=rw"  # where the writer is gone, its log is taken in, which writes
     with (
@@ -60,9 +72,23 @@ def snapshot(database: Path, copy: Path, tell: Tell) -> str:
         )
         live.execute("COMMIT")
         tell(news=f"{database.name}: checked")
-        found: str = still.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        found = _damage(still, database.name, tell)
         still.execute("PRAGMA journal_mode=DELETE")  # nothing of the copy stays beside it
     return found
+
+
+def _damage(copy: sqlite3.Connection, name: str, tell: Tell) -> str:
+    for (finding,) in copy.execute(f"PRAGMA integrity_check({FINDINGS})"):
+        if finding != "ok" and not finding.startswith(IN_ROWS):
+            return " ".join(str(finding).splitlines()[:3])
+        tell(news=f"{name}: {finding}")
+    return "ok"
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """And not that somebody writes, that there is no room, or the like."""
+    code = getattr(error, "sqlite_errorcode", None)  # before Python 3.11 only the class says something
+    return type(error) is sqlite3.DatabaseError if code is None else code & 0xFF in DAMAGE
 
 
 class Counted:
@@ -114,12 +140,17 @@ def _add(archive: tarfile.TarFile, path: Path, name: str, copy: Path | None) -> 
 
 def _walk(source: Path, skipped: Sequence[str]) -> Iterator[Path]:
     yield source
-    for parent, folders, names in os.walk(source):
+    for parent, folders, names in os.walk(source, onerror=_unless_gone):
         if Path(parent) == source:
             folders[:] = [each for each in folders if each not in skipped]
         folders.sort()
         for name in sorted([*folders, *names]):
             yield Path(parent, name)
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _size(path: Path) -> int:
@@ -134,26 +165,47 @@ def _is_upload(path: Path, source: Path, uploads: Sequence[str]) -> bool:
 
 
 def _is_database(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except FileNotFoundError:  # its user has removed it meanwhile
+        return False
 
 
-def main(source: Path, scratch: Path, told: dict[str, list[str]]) -> int:
+def read(source: Path, scratch: Path, told: dict[str, Any], tell: Tell) -> int:
     """Do all of it; returns the exit code."""
+    found = databases(source, told["uploads"])
+    needed = sum(_size(Path(f"{each}{end}")) for each in found for end in ("", *BESIDE))
+    tell(databases=needed, all=sum(map(_size, _walk(source, told["skip"]))))
+    copies: dict[Path, Path] = {}
+    for database in found:
+        name = database.relative_to(source)
+        copy = scratch / name
+        damage = snapshot(database, copy, tell)
+        if damage == "ok":
+            copies[database] = copy
+            continue
+        tell(damaged=f"{name}: {damage}")
+        if not told["even_damaged"]:
+            return DAMAGED
+        copy.unlink(missing_ok=True)
+    write(source, copies, told["skip"], sys.stdout.buffer, tell)
+    return 0
+
+
+def main(source: Path, scratch: Path, told: dict[str, Any]) -> int:
+    """Do it, and tell what can't be read; returns the exit code."""
 
     def tell(**what: object) -> None:
         print(json.dumps(what), file=sys.stderr, flush=True)
 
-    copies: dict[Path, Path] = {}
-    for database in databases(source, told["uploads"]):
-        copy = scratch / database.relative_to(source)
-        found = snapshot(database, copy, tell)
-        if found != "ok":
-            tell(damaged=f"{database.relative_to(source)}: {found}")
-            return DAMAGED
-        copies[database] = copy
-    write(source, copies, told["skip"], sys.stdout.buffer, tell)
-    return 0
+    try:
+        return read(source, scratch, told, tell)
+    except OSError as error:
+        if not isinstance(error.filename, str | Path) or not Path(error.filename).is_relative_to(source):
+            raise
+        tell(unreadable=f"{Path(error.filename).relative_to(source)}: {error.strerror}")
+        return UNREADABLE
 
 
 if __name__ == "__main__":
