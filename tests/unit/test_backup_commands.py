@@ -16,6 +16,7 @@ from stack.commands import backup, restore
 from stack.parts import keeping, way_back
 from stack.parts.keeping.shelf import machine
 from stack.parts.state import write_json
+from stack.reports.stages import Stages
 from stack.settings import DEFAULTS_FILE, Settings, default_values
 from stack.tools.errors import StackError
 
@@ -89,6 +90,18 @@ def test_one_that_is_not_what_was_written_is_removed_and_takes_no_ones_place(
     assert run(backup, "--keep", "1", "--to", str(here / "backups")) == 1
     assert "was removed" in capsys.readouterr().err
     assert [file.name for file in new.parent.iterdir()] == [PLAIN]
+
+
+def test_whoever_makes_one_is_told_whether_it_is_locked(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`upgrade` and `restore` do, too."""
+    monkeypatch.setattr(backup, "client", lambda: None)
+    monkeypatch.setattr(keeping, "make", lambda *_, **__: here / "backups" / PLAIN)
+    settings = module.load().model_copy(update={"state_dir": here / ".state"})
+    for phrase, told in ((None, True), ("several good words", False)):
+        backup.back_up(settings, Stages(), here / "backups", phrase)
+        assert ("readable by whoever has the file" in capsys.readouterr().out) == told
 
 
 def test_the_one_that_an_interrupted_upgrade_needs_stays(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,8 +56,8 @@ class Stack:
         on_decision()
         self.do("exchange")
 
-    def restore(self, *, no_backup: bool = False) -> bool:
-        backup = restore.Backup(Path("/a/backup"), None, keeping.Checked(MANIFEST, None, 0, 0))
+    def restore(self, *, no_backup: bool = False, phrase: str | None = None) -> bool:
+        backup = restore.Backup(Path("/a/backup"), phrase, keeping.Checked(MANIFEST, None, 0, 0))
         arguments = Namespace(yes=True, replace=True, no_backup=no_backup)
         return restore._restore(self.settings, Stages(), backup, arguments, self.decided)
 
@@ -111,6 +111,12 @@ def test_data_that_is_too_new_stops_nobody(stack: Stack) -> None:
     with pytest.raises(StackError, match="newer"):
         stack.restore()
     assert stack.done == ["newer?"]
+
+
+def test_what_opens_the_backup_of_what_is_replaced_is_told(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    for phrase in (None, "several good words"):
+        stack.restore(phrase=phrase)
+        assert ("has the passphrase of the one that is put back" in capsys.readouterr().out) == (phrase is not None)
 
 
 def test_without_a_backup_it_runs_until_all_is_there(stack: Stack) -> None:

@@ -48,6 +48,8 @@ def back_up(
     )
     for each in checked.manifest.left_out:
         stages.say(f"Not in it: {each}")
+    if phrase is None:
+        stages.say(f"{WHAT_IT_HOLDS} `backup.py --encrypt` makes one that is locked.")
     return file
 
 
@@ -83,8 +85,6 @@ def _run() -> int:
         )
     for file in gone:
         stages.say(f"Removed, as the oldest: {file.name}")
-    if phrase is None:
-        stages.say(f"{WHAT_IT_HOLDS} --encrypt locks it.")
     return 0
 
 

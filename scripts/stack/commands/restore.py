@@ -91,6 +91,8 @@ def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argp
                 containers.stop(settings)
             stages.say("What is here goes into a backup first.")
             back_up(settings, stages, settings.backups, phrase)
+            if phrase is not None:
+                stages.say("It has the passphrase of the one that is put back.")
         with stages.stage("Restoring") as progress:
             keeping.restore(
                 settings,
