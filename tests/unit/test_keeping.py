@@ -566,6 +566,22 @@ def test_a_piece_of_a_volume_that_is_lost_makes_no_backup(
     assert list(stack.backups.iterdir()) == []
 
 
+@pytest.mark.parametrize("call", ["exec_start", "get_archive"])
+def test_a_connection_to_the_engine_that_breaks_is_no_fault_of_the_folder(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def pieces() -> Iterator[Any]:
+        yield from ()
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+    if call == "exec_start":
+        monkeypatch.setattr(stack.engine.api, "exec_start", lambda *_, **__: pieces())
+    else:
+        monkeypatch.setattr(folder_engine.FolderContainer, "get_archive", lambda *_: (pieces(), None))
+    assert refused(stack.make) == "program-failed"
+    stack.assert_tidy()
+
+
 def test_what_is_told_last_may_come_first(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Output and errors come by two ways."""
     real = stack.engine.api.exec_start

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from docker import DockerClient
 from docker.errors import ImageNotFound
@@ -27,6 +27,7 @@ PROGRAMS = Path(__file__).parent / "inside"
 
 ASK_VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
 
+Piece = TypeVar("Piece")
 News = Callable[[Mapping[str, Any]], None]
 
 
@@ -126,7 +127,7 @@ def streamed(container: Container, argv: Sequence[str], on_news: News) -> Iterat
     api = cast(DockerClient, container.client).api
     made = api.exec_create(container.id, list(argv))["Id"]
     said, came, whole = _Said(), 0, None
-    for out, err in api.exec_start(made, stream=True, demux=True):
+    for out, err in from_engine(lambda: api.exec_start(made, stream=True, demux=True)):
         if out:
             came += len(out)
             yield out
@@ -136,6 +137,22 @@ def streamed(container: Container, argv: Sequence[str], on_news: News) -> Iterat
         if came == whole:
             return
     raise _failed(api.exec_inspect(made)["ExitCode"], said.rest)
+
+
+def from_engine(ask: Callable[[], Iterable[Piece]]) -> Iterator[Piece]:
+    """What the engine gives, piece by piece.
+
+    Raises:
+        StackError: ``program-failed``, where the connection breaks; an OSError would be taken for the disk's.
+    """
+    try:
+        yield from ask()
+    except OSError as broken:
+        raise StackError(
+            f"The Docker Engine did not give all that it was asked for: {broken}",
+            fix="`docker info` says whether it is well; then run this again.",
+            cause="program-failed",
+        ) from broken
 
 
 class _Said:

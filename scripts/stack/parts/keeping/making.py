@@ -126,8 +126,7 @@ def _secrets(settings: Settings, client: DockerClient, there: Iterable[str]) -> 
 
 
 def _archived(container: Container, volume: str) -> Iterable[bytes]:
-    chunks, _ = container.get_archive(f"/volumes/{volume}")
-    return cast(Iterable[bytes], chunks)
+    return beside.from_engine(lambda: cast(Iterable[bytes], container.get_archive(f"/volumes/{volume}")[0]))
 
 
 class _Rooms:
