@@ -32,12 +32,14 @@ class FolderEngine:
         versions: by service; an image without any is not there.
 
     Attributes:
+        tables: the newest form of the chat's own tables, in its image.
         before_each: is called with the name of each call that changes something or runs something, before it.
     """
 
     def __init__(self, folder: Path, versions: Mapping[str, str]) -> None:
         self.folder = folder
         self.versions = dict(versions)
+        self.tables = "v0001_chats"
         self.before_each: Callable[[str], None] = lambda _: None
         self.volumes = _Volumes(self)
         self.containers = _Containers(self)
@@ -136,6 +138,8 @@ class FolderContainer:
         service = self.image.rpartition("/")[2].partition(":")[0]
         if text == beside.ASK_VERSION:
             return 0, f"{self.client.versions[service]}\n".encode(), b""
+        if text == beside.ASK_TABLES:
+            return 0, f"{self.client.tables}\n".encode(), b""
         self.client.before_each(f"run-{argv[4] if len(argv[4]) < 20 else 'read'}")
         for place in PLACES:
             there = (self.root / place.lstrip("/")).resolve()  # a mounted folder is no link

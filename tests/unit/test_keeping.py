@@ -249,6 +249,28 @@ def test_data_of_a_newer_program_is_refused(stack: Stack, service: str, version:
     stack.assert_tidy()
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "refusal"),
+    [
+        ("v0010_more", "v0009_before", True),
+        ("v0009_before", "v0010_more", False),
+        ("v0001_chats", "v0001_renamed", False),
+        ("v0001_chats", "none", True),
+    ],
+)
+def test_chats_in_newer_tables_are_refused(stack: Stack, theirs: str, ours: str, refusal: bool) -> None:
+    """They are the stack's own, and change without a new Chainlit."""
+    stack.engine.tables = theirs
+    file = stack.make()
+    assert keeping.check(file, silent).manifest.tables == {"chainlit": theirs}
+    stack.engine.tables = ours
+    if refusal:
+        assert refused(lambda: stack.restore(file, replace=True)) == "data-newer"
+    else:
+        stack.restore(file, replace=True)
+    stack.assert_tidy()
+
+
 def test_a_stack_that_was_never_started_has_nothing(here: Path) -> None:
     stack = new_stack(here / "new")
     assert refused(stack.make) == "no-data"
@@ -546,7 +568,7 @@ def test_a_version_that_is_lost_is_asked_again(stack: Stack, monkeypatch: pytest
 
     monkeypatch.setattr(beside, "run", run)
     assert keeping.check(stack.make(), silent).manifest.versions == {"chainlit": "2.12.0", "open-webui": "0.12.4"}
-    assert len(asked) == 4
+    assert len(asked) == 6, "two versions, and the chat's tables"
 
 
 @pytest.mark.parametrize("lost", [0, 1, -1])

@@ -220,7 +220,8 @@ def test_an_entry_that_comes_twice_is_refused() -> None:
 
 
 def test_a_manifest_stays_as_it_is() -> None:
-    manifest = Manifest(MANIFEST.created_at, "mine", {"chainlit": "1"}, ("chainlit-data",), ("something",))
+    versions, tables = {"chainlit": "1"}, {"chainlit": "v0001_chats"}
+    manifest = Manifest(MANIFEST.created_at, "mine", versions, ("chainlit-data",), ("something",), tables)
     assert Manifest.from_json(manifest.as_json()) == manifest
 
 

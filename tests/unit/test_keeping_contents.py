@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.parts.keeping.contents import PROGRAMS, VOLUMES, left_out
+from stack.parts.keeping.contents import CHAT, PROGRAMS, VOLUMES, left_out
 from stack.settings import ROOT, load
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -40,6 +40,13 @@ def test_its_image_has_a_folder_that_its_user_may_write_to(program: Any) -> None
 def test_its_package_is_one_that_its_image_has(program: Any) -> None:
     lock = (ROOT / "services" / program.service / "requirements.lock").read_text(encoding="utf-8")
     assert f"\n{program.package}==" in lock
+
+
+def test_the_chats_tables_are_where_its_image_has_them() -> None:
+    dockerfile = (ROOT / "services" / CHAT.service / "Dockerfile").read_text(encoding="utf-8")
+    assert " chat /app/chat\n" in dockerfile
+    folder = ROOT / "services" / CHAT.service / CHAT.tables.removeprefix("/app/")
+    assert [file.name for file in folder.glob("v*.py")]
 
 
 def test_nobody_but_init_writes_into_the_others() -> None:

@@ -25,6 +25,9 @@ LONGEST_SECONDS = 24 * 3600  # then one whose script was killed ends by itself
 ASKED_SO_OFTEN = 3
 PROGRAMS = Path(__file__).parent / "inside"
 
+ASK_TABLES = (
+    "import pathlib, sys; print(max((each.stem for each in pathlib.Path(sys.argv[1]).glob('v*.py')), default='none'))"
+)
 ASK_VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
 
 Piece = TypeVar("Piece")
@@ -184,6 +187,15 @@ def version_in(container: Container, program: Program) -> str:
         StackError: ``program-failed``.
     """
     return answer(container, [program.python, "-I", "-c", ASK_VERSION, program.package])
+
+
+def tables_in(container: Container, program: Program) -> str:
+    """The newest of our own migrations in the image; for a program that has a place for them.
+
+    Raises:
+        StackError: ``program-failed``.
+    """
+    return answer(container, [program.python, "-I", "-c", ASK_TABLES, program.tables])
 
 
 def ours(python: str, program: str, *arguments: str) -> list[str]:

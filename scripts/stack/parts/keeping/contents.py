@@ -16,16 +16,18 @@ class Program:
         service: in whose image, and as whose user, the volume is read.
         python: in that image.
         package: the Python package whose version says which form the data has.
+        tables: the folder of that image with our own migrations of its database; empty where there are none.
         uploads: folders of the volume in which a file is a user's, and is copied as it is even if it is a database.
     """
 
     service: str
     python: str
     package: str
+    tables: str = ""
     uploads: tuple[str, ...] = ()
 
 
-CHAT = Program("chainlit", "/opt/venv/bin/python", "chainlit")
+CHAT = Program("chainlit", "/opt/venv/bin/python", "chainlit", tables="/app/chat/store/migrations/versions")
 OPEN_WEBUI = Program("open-webui", "python3", "open-webui", uploads=("uploads",))
 PROGRAMS = (CHAT, OPEN_WEBUI)
 

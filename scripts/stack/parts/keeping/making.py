@@ -90,6 +90,11 @@ def make(  # noqa: PLR0913  (options, each with a default)
             {program.service: beside.version_in(reader, program) for program, reader in readers.items()},
             there,
             (*left_out(settings), *(damage for reading in readings.values() for damage in reading.damages())),
+            {
+                program.service: beside.tables_in(reader, program)
+                for program, reader in readers.items()
+                if program.tables
+            },
         )
         file = new_name(folder, manifest, encrypted=passphrase is not None)
         with _draft(file) as out, _encrypted(out, passphrase) as plain, Writer(plain, manifest) as writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ class Manifest:
         versions: of the programs that had written the data, by service, such as ``{"open-webui": "0.12.4"}``.
         volumes: those that are in it, by their names in compose.yaml.
         left_out: what of the stack's data is not in it, in words for people; empty where all is.
+        tables: the newest form of our own tables that those programs knew, by service.
     """
 
     created_at: datetime
@@ -33,6 +34,7 @@ class Manifest:
     versions: Mapping[str, str]
     volumes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    tables: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> bytes:
         """As it stands in the file."""
@@ -56,12 +58,17 @@ class Manifest:
             return cls(
                 datetime.fromisoformat(found["created_at"]),
                 str(found["project"]),
-                {str(service): str(version) for service, version in found["versions"].items()},
+                _by_service(found["versions"]),
                 _words(found["volumes"]),
                 _words(found["left_out"]),
+                _by_service(found.get("tables", {})),
             )
         except (KeyError, TypeError, AttributeError) as missing:
             raise ValueError("it does not say all about itself") from missing
+
+
+def _by_service(found: Any) -> dict[str, str]:
+    return {str(service): str(version) for service, version in found.items()}
 
 
 def _words(found: Any) -> tuple[str, ...]:

@@ -125,17 +125,29 @@ def refuse_newer(settings: Settings, client: DockerClient, manifest: Manifest) -
     for program in PROGRAMS:
         if (theirs := manifest.versions.get(program.service)) is None:
             continue
+        their_tables = manifest.tables.get(program.service)
         image = containers.image_of(settings, program.service)
         with beside.container_beside(settings, client, image, ()) as container:
             ours = beside.version_in(container, program)
+            our_tables = beside.tables_in(container, program) if their_tables else ""
         if _is_newer(theirs, ours):
-            raise StackError(
-                f"The backup's data was written by {program.package} {theirs}, and {ours} is here, which can't read "
-                "it. Nothing was changed.",
-                fix="Bring this folder to a version of the stack that has it, and run python3 scripts/up.py there.",
-                cause="data-newer",
-                exit_code=2,
-            )
+            raise _newer(f"{program.package} {theirs}, and {ours} is here, which")
+        if their_tables and _number(their_tables) > _number(our_tables):
+            raise _newer(f"a {program.service} that has the tables {their_tables}; the one here has {our_tables}, and")
+
+
+def _newer(writer: str) -> StackError:
+    return StackError(
+        f"The backup's data was written by {writer} can't read it. Nothing was changed.",
+        fix="Bring this folder to a version of the stack that has it, and run python3 scripts/up.py there.",
+        cause="data-newer",
+        exit_code=2,
+    )
+
+
+def _number(tables: str) -> str:
+    """Of ``v0001_chats`` what is compared."""
+    return tables.partition("_")[0]
 
 
 @contextmanager
