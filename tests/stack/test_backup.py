@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from docker import DockerClient
+from docker.types import Mount
 
 from fakes import keepsakes
 from fakes.chat_people import Person, another_user, first_user
@@ -21,6 +22,7 @@ from fakes.keepsakes import SECOND
 from fakes.waiting import wait_until
 from faults.own_stack import GREEN, Ended, OwnStack, own_stack
 from stack.parts import containers, keeping
+from stack.parts.containers import PROJECT_LABEL, SERVICE_LABEL
 from stack.parts.keeping import putting_back
 from stack.parts.keeping.archive import Reader
 from stack.parts.keeping.inside.exchange import OURS
@@ -378,6 +380,84 @@ def test_killed_while_it_fills_nothing_has_changed(kept: Kept) -> None:
     assert _left_over(kept) == []
 
 
+def test_what_people_say_after_one_that_was_killed_stays(kept: Kept) -> None:
+    """Into volumes that it had made, when somebody starts the stack without `up.py`, and stops it again."""
+    kept.back_up()
+    left = kept.found()
+    kept.stack.down("--volumes", "--yes")
+    _killed_in(kept, putting_back.FILLING)
+    containers.start(kept.settings, silent)
+    containers.stop(kept.settings)
+    made = kept.volumes()
+    kept.stack.up()
+    assert _left_over(kept) == []
+    now = kept.volumes()
+    for name in ("gateway-secrets", "chainlit-secrets"):
+        files = {path: content for path, content in made[name].items() if path.split("/")[0] not in OURS}
+        assert files.items() <= now[name].items()
+    assert "chats.db" in made["chainlit-data"]
+    assert set(kept.stack.volumes()) >= {f"{kept.stack.project}_{each}" for each in keeping.VOLUMES}
+    ended = kept.stack.run("restore", str(kept.file), "--replace", "--no-backup", "--yes")
+    assert ended.code in GREEN, ended.all
+    assert kept.found() == left
+
+
+def test_what_a_killed_backup_has_left_keeps_no_volume(kept: Kept) -> None:
+    kept.back_up()
+    left = kept.found()
+    backing = kept.stack.start("backup")
+    wait_until(lambda: bool(_beside(kept)), 60)
+    backing.tell(signal.SIGKILL, group=True)
+    backing.process.wait()
+    assert _beside(kept), "it came too late"
+    kept.stack.down("--volumes", "--yes")
+    assert kept.stack.volumes() == []
+    assert _beside(kept) == []
+    ended = kept.stack.run("restore", str(kept.file), "--yes")
+    assert ended.code == 0, ended.all
+    kept.stack.up()
+    assert kept.found() == left
+    kept.back_up()
+    assert not [file for file in kept.backups() if file.name.startswith(".")], "and its draft goes with the next"
+
+
+def test_a_volume_that_somebody_else_has_is_told(kept: Kept, engine: DockerClient) -> None:
+    kept.back_up()
+    left = kept.found()
+    name = f"{kept.stack.project}_monitor-secrets"
+    image = containers.image_of(kept.settings, "monitor")
+    mount = Mount("/theirs", name, type="volume")
+    theirs = engine.containers.create(image, labels={PROJECT_LABEL: "", SERVICE_LABEL: ""}, mounts=[mount])
+    try:
+        ended = kept.stack.run("down", "--volumes", "--yes")
+    finally:
+        theirs.remove(force=True)
+    assert ended.code == 1, ended.all
+    assert name in ended.err
+    assert kept.stack.volumes() == [name]
+    kept.stack.down("--volumes", "--yes")
+    assert kept.stack.volumes() == []
+    ended = kept.stack.run("restore", str(kept.file), "--yes")
+    assert ended.code == 0, ended.all
+    kept.stack.up()
+    assert kept.found() == left
+
+
+def test_ctrl_c_on_a_terminal_does_not_reach_the_exchange(kept: Kept) -> None:
+    kept.back_up()
+    left = kept.found()
+    kept.change()
+    restoring = kept.stack.start("restore", str(kept.file), "--replace", "--no-backup", "--yes")
+    wait_until(lambda: _phase(kept) == putting_back.FILLING, 60)
+    wait_until(lambda: _phase(kept) != putting_back.FILLING, 120)
+    restoring.tell(signal.SIGINT, group=True)
+    ended = restoring.end()
+    assert ended.code in (130, *GREEN), ended.all
+    assert _left_over(kept) == []
+    kept.stack.up()
+    assert kept.found() == left
+
+
 def test_interrupted_in_the_exchange_up_ends_it(
     kept: Kept, engine: DockerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -428,12 +508,14 @@ def _phase(kept: Kept) -> str | None:
 
 def _left_over(kept: Kept) -> list[str]:
     """What a restore uses and must not leave."""
-    ours = kept.stack.engine.containers.list(
-        all=True, filters={"label": f"{putting_back.beside.OURS}={kept.stack.project}"}
-    )
     laid = [f"{name}/{file}" for name, files in kept.volumes().items() for file in files if file in OURS]
     note = [file.name for file in kept.settings.state.glob("restore.json")]
-    return [*(str(each.name) for each in ours), *laid, *note]
+    return [*_beside(kept), *laid, *note]
+
+
+def _beside(kept: Kept) -> list[str]:
+    label = f"{putting_back.beside.OURS}={kept.stack.project}"
+    return [str(each.name) for each in kept.stack.engine.containers.list(all=True, filters={"label": label})]
 
 
 @contextmanager
