@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from docker.errors import APIError
 
 from fakes.backups import MANIFEST
 from stack.commands import restore
@@ -92,9 +93,12 @@ def test_where_it_comes_to_nothing_what_ran_runs_again(stack: Stack, step: str, 
     assert stack.running == RUNNING
 
 
-def test_what_does_not_start_hides_no_error(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    "error", [StackError("not well", fix="", cause="containers-failed"), APIError("gone")], ids=["error", "engine"]
+)
+def test_what_does_not_start_hides_no_error(stack: Stack, error: Exception) -> None:
     stack.fails["backup"] = StackError("no room", fix="", cause="disk-full")
-    stack.fails["start chainlit gateway"] = StackError("not well", fix="", cause="containers-failed")
+    stack.fails["start chainlit gateway"] = error
     with pytest.raises(StackError, match="no room"):
         stack.restore()
 

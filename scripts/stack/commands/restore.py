@@ -115,12 +115,12 @@ def _going_on(settings: Settings, engine: DockerClient, stages: Stages, decided:
     try:
         yield ran
     except BaseException:
-        if not decided.is_set() and (stopped := ran - _running(settings, engine)):
-            try:
+        try:
+            if not decided.is_set() and (stopped := ran - _running(settings, engine)):
                 with stages.stage("Starting the containers again, as they were"):
                     containers.wait(settings, sorted(stopped))
-            except StackError:  # the other error counts
-                stages.say("python3 scripts/up.py   starts the stack again.")
+        except (StackError, OSError):  # the SDK's are such, too; the other error counts
+            stages.say("python3 scripts/up.py   starts the stack again.")
         raise
 
 
