@@ -83,7 +83,7 @@ def test_limits_hold(container: Find, settings: Settings, service: str) -> None:
     assert config["NanoCpus"] == cpus * 1_000_000_000
     assert 0 < config["PidsLimit"] <= 256
     assert config["LogConfig"]["Config"].keys() == {"max-size", "max-file"}
-    assert config["RestartPolicy"]["Name"] == "unless-stopped"
+    assert config["RestartPolicy"]["Name"] == "always"
     assert not config["Privileged"]
 
 

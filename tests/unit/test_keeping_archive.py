@@ -105,6 +105,17 @@ def test_altered_anywhere_it_is_refused_or_holds_the_same() -> None:
     assert refused > 0.95 * 4 * len(whole)
 
 
+def test_damage_that_shows_while_the_last_file_is_read_is_refused(tmp_path: Path) -> None:
+    """The checksum of all comes with the end, which is read together with a file that is not far before it."""
+    whole = written({"first": os.urandom(200_000), "last": b"x"})
+    for at in (50_000, 100_000, 200_000):
+        altered = bytearray(whole)
+        altered[at] ^= 1
+        with pytest.raises(StackError, match="is no whole backup") as refused:
+            check(on_disk(tmp_path, bytes(altered)), silent)
+        assert refused.value.exit_code == 2
+
+
 @pytest.mark.parametrize("more", [b"\0", b"x", b"\0" * 20000])
 def test_with_something_after_its_end_it_is_refused(more: bytes) -> None:
     with pytest.raises(DamagedError, match="follows"):

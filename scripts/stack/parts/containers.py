@@ -169,12 +169,12 @@ def last_words(settings: Settings, lines: int = 200) -> str:
 
 
 def stop(settings: Settings) -> None:
-    """Stop all of the project's containers; `start` starts them again.
+    """Stop all of the project's containers and remove them, so that no reboot starts them; `start` makes them anew.
 
     Raises:
         StackError: ``containers-stay`` with the end of Compose's output.
     """
-    done = compose(["stop"], project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    done = compose(["rm", "--stop", "--force"], project=ROOT, env=settings.as_environment, on_line=lambda _: None)
     if done.code != 0:
         raise _not_all_gone(done)
 

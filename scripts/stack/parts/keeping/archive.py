@@ -12,6 +12,7 @@ import json
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO, Final, Self, cast
@@ -59,6 +60,19 @@ class Content:
     def digest(self) -> str:
         """Of what was read."""
         return self._hash.hexdigest()
+
+
+class ReadContent(Content):
+    """What is in an entry of a backup."""
+
+    def read(self, size: int = PIECE) -> bytes:
+        """The next piece.
+
+        Raises:
+            DamagedError: also to whoever reads it between two entries.
+        """
+        with _told_as_damage():
+            return super().read(size)
 
 
 @dataclass(frozen=True)
@@ -156,7 +170,7 @@ class Reader:
                     raise DamagedError(f"{info.name} is in it twice")
                 names.add(info.name)
                 volume, path = self._place(info)
-                content = Content(self._tar.extractfile(info) if info.isfile() else None)
+                content = ReadContent(self._tar.extractfile(info) if info.isfile() else None)
                 yield Entry(volume, path, info, content)
                 for _ in content.pieces():
                     pass
@@ -200,7 +214,8 @@ class Reader:
 def as_tar(entries: Iterator[Entry], folder: str) -> Iterator[bytes]:
     """Entries of one volume as the bytes of a tar archive in which they lie below ``folder``."""
     for entry in entries:
-        info = entry.info.replace(name=str(PurePosixPath(folder, entry.path)), deep=False)
+        info = copy(entry.info)  # TarInfo.replace is not in every 3.11
+        info.name = str(PurePosixPath(folder, entry.path))
         info.pax_headers = _of_no_place(info)
         yield info.tobuf(TAR)
         yield from entry.content.pieces()
