@@ -354,7 +354,7 @@ def test_what_the_services_own_user_can_not_read_makes_no_backup(kept: Kept) -> 
 def test_where_what_is_here_can_not_be_backed_up_it_runs_again_as_it_was(kept: Kept, tmp_path: Path) -> None:
     file = tmp_path / kept.file.name
     file.write_bytes(kept.file.read_bytes())
-    before, made = kept.found(), {name: each.id for name, each in kept.stack.containers().items()}
+    before, images = kept.found(), {name: each.attrs["Image"] for name, each in kept.stack.containers().items()}
     aside = kept.settings.backups.rename(tmp_path / "aside")
     kept.settings.backups.touch()  # a folder that is none
     try:
@@ -364,7 +364,7 @@ def test_where_what_is_here_can_not_be_backed_up_it_runs_again_as_it_was(kept: K
         aside.rename(kept.settings.backups)
     refused(ended, saying="could not be written to")
     assert "Starting the containers again, as they were: done" in ended.out
-    assert {name: each.id for name, each in kept.stack.containers().items()} == made
+    assert {name: each.attrs["Image"] for name, each in kept.stack.containers().items()} == images
     assert kept.found() == before
 
 

@@ -13,7 +13,7 @@ from docker.errors import APIError
 
 from fakes.backups import MANIFEST
 from stack.commands import restore
-from stack.parts import containers, keeping
+from stack.parts import containers, keeping, way_back
 from stack.parts.containers import BUILT, SERVICE_LABEL
 from stack.reports.stages import Stages
 from stack.settings import Settings
@@ -41,9 +41,9 @@ class Stack:
         self.running = set()
         self.do("stop")
 
-    def wait(self, _: Settings, services: list[str]) -> None:
-        self.do(f"start {' '.join(services)}")
-        self.running |= set(services)
+    def start(self, *_: Any) -> None:
+        self.do("start")
+        self.running = set(RUNNING)
 
     def of_project(self, *_: Any) -> list[Any]:
         return [
@@ -73,14 +73,15 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     monkeypatch.setattr(keeping, "refuse_newer", lambda *_: stack.do("newer?"))
     monkeypatch.setattr(keeping, "restore", stack.put_back)
     monkeypatch.setattr(restore, "back_up", lambda *_: stack.do("backup"))
-    for name in ("stop", "wait", "of_project"):
+    monkeypatch.setattr(way_back, "keep_names", lambda *_: stack.do("names"))
+    for name in ("stop", "start", "of_project"):
         monkeypatch.setattr(containers, name, getattr(stack, name))
     return stack
 
 
 def test_nobody_says_anything_after_the_backup_of_what_is_replaced(stack: Stack) -> None:
     assert stack.restore() is True
-    assert stack.done == ["newer?", "stop", "backup", "restore", "exchange"]
+    assert stack.done == ["names", "newer?", "stop", "backup", "restore", "exchange"]
 
 
 @pytest.mark.parametrize("step", ["stop", "backup", "restore"])
@@ -89,7 +90,8 @@ def test_where_it_comes_to_nothing_what_ran_runs_again(stack: Stack, step: str, 
     stack.fails[step] = error
     with pytest.raises(type(error)):
         stack.restore()
-    assert stack.done[-2:] == [step, "start chainlit gateway"]
+    assert stack.done[0] == "names", "of the images that they are made from"
+    assert stack.done[-2:] == [step, "start"]
     assert stack.running == RUNNING
 
 
@@ -98,7 +100,7 @@ def test_where_it_comes_to_nothing_what_ran_runs_again(stack: Stack, step: str, 
 )
 def test_what_does_not_start_hides_no_error(stack: Stack, error: Exception) -> None:
     stack.fails["backup"] = StackError("no room", fix="", cause="disk-full")
-    stack.fails["start chainlit gateway"] = error
+    stack.fails["start"] = error
     with pytest.raises(StackError, match="no room"):
         stack.restore()
 
@@ -114,7 +116,7 @@ def test_data_that_is_too_new_stops_nobody(stack: Stack) -> None:
     stack.fails["newer?"] = StackError("newer", fix="", cause="data-newer")
     with pytest.raises(StackError, match="newer"):
         stack.restore()
-    assert stack.done == ["newer?"]
+    assert stack.done == ["names", "newer?"]
 
 
 def test_what_opens_the_backup_of_what_is_replaced_is_told(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,4 +129,4 @@ def test_without_a_backup_it_runs_until_all_is_there(stack: Stack) -> None:
     stack.fails["restore"] = StackError("no", fix="", cause="no")
     with pytest.raises(StackError):
         stack.restore(no_backup=True)
-    assert stack.done == ["restore"]
+    assert stack.done == ["names", "restore"]

@@ -24,6 +24,7 @@ from stack.settings import Settings, load
 from stack.tools import passphrase
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
+from stack.tools.progress import silent
 from stack.tools.text import in_mb
 
 
@@ -112,13 +113,15 @@ def _restore(settings: Settings, stages: Stages, backup: Backup, arguments: argp
 def _going_on(settings: Settings, engine: DockerClient, stages: Stages, decided: Event) -> Iterator[set[str]]:
     """Have the services that run, run again if the block fails before it is decided; yields them."""
     ran = _running(settings, engine)
+    if ran:
+        way_back.keep_names(settings, engine)  # what is stopped is gone, and is made anew from its image's name
     try:
         yield ran
     except BaseException:
         try:
-            if not decided.is_set() and (stopped := ran - _running(settings, engine)):
+            if not decided.is_set() and ran - _running(settings, engine):
                 with stages.stage("Starting the containers again, as they were"):
-                    containers.wait(settings, sorted(stopped))
+                    containers.start(settings, silent)
         except (StackError, OSError):  # the SDK's are such, too; the other error counts
             stages.say("python3 scripts/up.py   starts the stack again.")
         raise
