@@ -44,12 +44,14 @@ class EngineOfImages:
         settings: of the project that its containers belong to.
         names: the image's id by each name.
         made_of: the image's id by each service that has a container.
+        gone: ids of images that somebody removed by force while a container was made of them.
         breaks_after: so many names are given, then the engine is gone; None: never.
     """
 
     settings: Settings
     names: dict[str, str] = field(default_factory=dict)
     made_of: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     breaks_after: int | None = None
 
     @property
@@ -68,7 +70,7 @@ class EngineOfImages:
 
     def get(self, name: str) -> Image:
         image = self.names.get(name, name)
-        if image not in {*self.names.values(), *self.made_of.values()}:
+        if image not in {*self.names.values(), *self.made_of.values()} - self.gone:
             raise ImageNotFound(name)  # type: ignore[no-untyped-call]
         return Image(self, image)
 

@@ -70,6 +70,15 @@ def test_what_differs(settings: Settings, engine: EngineOfImages) -> None:
     assert way_back.differ(settings, client(engine)) == [each for each in BUILT if each != "gateway"]
 
 
+def test_the_image_in_use_is_the_containers_while_it_is_here(settings: Settings, engine: EngineOfImages) -> None:
+    engine.names[image_of(settings, "chainlit")] = NEW["chainlit"]  # as after `docker compose build`
+    assert containers.image_in_use(settings, client(engine), "chainlit") == OLD["chainlit"]
+    engine.gone.add(OLD["chainlit"])
+    assert containers.image_in_use(settings, client(engine), "chainlit") == NEW["chainlit"]
+    engine.made_of, engine.names = {}, {}
+    assert containers.image_in_use(settings, client(engine), "chainlit") is None
+
+
 def test_an_upgrade_that_works_leaves_the_new_images_and_nothing_else(
     settings: Settings, engine: EngineOfImages
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from docker import DockerClient
+from docker.errors import ImageNotFound
 from docker.models.containers import Container
 
 from stack.settings import ROOT, Settings
@@ -206,6 +208,18 @@ def _not_all_gone(done: Finished) -> StackError:
 def image_of(settings: Settings, service: str) -> str:
     """The name of the service's image."""
     return f"{IMAGES}/{service}:{settings.image_tag}"
+
+
+def image_in_use(settings: Settings, client: DockerClient, service: str) -> str | None:
+    """The id of the image that the service's container is made from, be it stopped; else of the one with its name.
+
+    None where neither is here.
+    """
+    made_from = (str(each.attrs["Image"]) for each in of_project(settings, client, service))
+    for name in (*made_from, image_of(settings, service)):
+        with suppress(ImageNotFound):
+            return str(client.images.get(name).id)
+    return None
 
 
 def images(settings: Settings, client: DockerClient) -> list[str]:

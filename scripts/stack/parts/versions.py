@@ -105,16 +105,8 @@ def in_use(settings: Settings, client: DockerClient, part: str) -> dict[str, str
 
     Empty where there is neither, or nothing in it that tells.
     """
-    image = image_in_use(settings, client, part)
+    image = containers.image_in_use(settings, client, part)
     return _inside(settings, client, part, image) if image and part in PYTHONS else {}
-
-
-def image_in_use(settings: Settings, client: DockerClient, service: str) -> str | None:
-    """The id of that image."""
-    for container in containers.of_project(settings, client, service):
-        return str(container.attrs["Image"])
-    name = containers.image_of(settings, service)
-    return next((str(each.id) for each in client.images.list(name=name)), None)
 
 
 def changes(settings: Settings, client: DockerClient, parts: Iterable[str] = PYTHONS) -> list[Change]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
-from stack.parts import containers, keeping, versions
+from stack.parts import containers, keeping
 from stack.parts.state import read_json, write_json
 from stack.settings import Settings
 from stack.tools.errors import StackError
@@ -69,13 +69,13 @@ def differ(settings: Settings, client: DockerClient) -> list[str]:
         service
         for service in containers.BUILT
         if client.images.get(containers.image_of(new(settings), service)).id
-        != versions.image_in_use(settings, client, service)
+        != containers.image_in_use(settings, client, service)
     ]
 
 
 def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
     """Write down the way back, then give the new images the names that the stack starts from."""
-    before = {service: versions.image_in_use(settings, client, service) for service in containers.BUILT}
+    before = {service: containers.image_in_use(settings, client, service) for service in containers.BUILT}
     images = {service: image for service, image in before.items() if image}
     for service, image in images.items():
         _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
@@ -92,7 +92,7 @@ def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
 def keep_names(settings: Settings, client: DockerClient) -> None:
     """Give the images in use their names again, where somebody has built others (`docker compose build`, say)."""
     for service in containers.BUILT:
-        if image := versions.image_in_use(settings, client, service):
+        if image := containers.image_in_use(settings, client, service):
             _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
 
 
