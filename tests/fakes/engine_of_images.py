@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,8 +83,18 @@ class EngineOfImages:
         found = {image for each, image in self.names.items() if each.endswith(f":{tag}")}
         return [Image(self, image) for image in sorted(found)]
 
-    def remove(self, name: str) -> None:
-        if self.names[name] in self.made_of.values() and list(self.names.values()).count(self.names[name]) == 1:
+    def load(self, data: Iterable[bytes]) -> None:
+        """As `docker load`: each image takes its name in the archive, whoever had it before."""
+        for name, image in json.loads(b"".join(data)).items():
+            self.do(name)
+            self.names[name] = image
+
+    def remove(self, name: str, force: bool = False) -> None:
+        if (
+            not force
+            and self.names[name] in self.made_of.values()
+            and list(self.names.values()).count(self.names[name]) == 1
+        ):
             raise APIError("conflict: a container is using it")  # type: ignore[no-untyped-call]
         del self.names[name]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,9 +16,12 @@ from docker.errors import ImageNotFound
 
 from fakes.bare_clone import Clone, make_clone
 from fakes.bundles import make_bundle
+from fakes.engine_of_images import EngineOfImages
 from stack import bootstrap
+from stack.commands import bundle as commands
 from stack.parts import containers
 from stack.parts.bundle import clone, debian, images_came_in_a_bundle, models, record, refuse_other_sources
+from stack.reports.stages import Stages
 from stack.settings import ROOT, Settings, load
 from stack.tools import apt, offline
 from stack.tools.bundle_file import IMAGES, BundleFile
@@ -144,6 +148,29 @@ def test_and_where_a_source_has_changed_since(settings: Settings, engine: FakeEn
     said: list[str] = []
     assert not images_came_in_a_bundle(settings, cast(DockerClient, engine), said.append)
     assert said == [f"{SERVICE_FILE} is another than in the bundle that the images came in: they are built here."]
+
+
+@pytest.mark.parametrize("failure", [None, StackError("No room.", fix="", cause="disk-full")])
+def test_a_bundle_is_built_under_names_that_no_stack_runs_from(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: StackError | None
+) -> None:
+    images = EngineOfImages(settings)
+    images.names = {containers.image_of(settings, service): "old" for service in containers.BUILT}
+
+    def build(settings: Settings, *_: Any, assume_yes: bool) -> None:
+        images.names |= {containers.image_of(settings, service): "new" for service in containers.BUILT}
+
+    def write(settings: Settings, target: Path, stage: Any) -> Any:
+        assert {images.names[containers.image_of(settings, service)] for service in containers.BUILT} == {"new"}
+        if failure:
+            raise failure
+
+    monkeypatch.setattr(commands, "client", lambda: images)
+    monkeypatch.setattr(commands, "make_images", build)
+    monkeypatch.setattr(commands.bundle, "make", write)
+    with pytest.raises(StackError) if failure else nullcontext():
+        commands.make_bundle(settings, Stages(), tmp_path / "bundle.tar", assume_yes=True)
+    assert images.names == {containers.image_of(settings, service): "old" for service in containers.BUILT}
 
 
 # --- models ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,6 +18,7 @@ from stack.reports.stages import Stages
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
+CARRIED = SimpleNamespace(path=Path("/a/bundle.tar"))
 CHANGE = Change(Pin("open-webui", "open-webui", "2", "a.in"), "1")
 
 
@@ -78,7 +80,7 @@ def test_who_may_upgrade_builds_everything(settings: Settings, done: Up) -> None
 
 
 @pytest.mark.parametrize(
-    ("missing", "asked"), [([], {"rebuild": "open-webui"}), (["open-webui"], {}), ([], {"carried": object()})]
+    ("missing", "asked"), [([], {"rebuild": "open-webui"}), (["open-webui"], {}), ([], {"carried": CARRIED})]
 )
 def test_an_image_of_a_new_version_is_not_brought_by_the_way(
     settings: Settings, done: Up, missing: list[str], asked: dict[str, Any]
@@ -87,6 +89,7 @@ def test_an_image_of_a_new_version_is_not_brought_by_the_way(
     with pytest.raises(StackError) as refused:
         up.bring_up(settings, Stages(), assume_yes=True, **asked)
     assert refused.value.cause == "upgrade-needed"
+    assert ("upgrade.py --bundle /a/bundle.tar " in refused.value.fix) == ("carried" in asked)
     assert done.built == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -9,13 +10,16 @@ from typing import Any, cast
 import pytest
 from docker import DockerClient
 
+from fakes.bundles import make_bundle
 from fakes.engine_of_images import EngineOfImages
 from stack.commands import up, upgrade
 from stack.parts import containers, keeping, versions, way_back
+from stack.parts.bundle import images
 from stack.parts.containers import BUILT, image_of
 from stack.probes import Check, Layer, Report, Status
 from stack.reports.stages import Stages
 from stack.settings import Settings
+from stack.tools.bundle_file import IMAGES, BundleFile
 from stack.tools.errors import StackError
 
 
@@ -53,6 +57,8 @@ class Stack:
     def back_up(self, settings: Settings, stages: Stages, folder: Path) -> Path:
         self.do("backup")
         assert self.data == "old"
+        in_use = {containers.image_in_use(settings, cast(DockerClient, self.engine), each) for each in BUILT}
+        assert in_use == {"old"}, "they know how to read it"
         return folder / "backup"
 
     def start_pages(self, ground: Any, stages: Stages) -> Report:
@@ -84,8 +90,8 @@ class Stack:
         assert not self.runs
         self.data = "old"
 
-    def upgrade(self) -> Report:
-        return upgrade._upgrade(self.settings, Stages(), assume_yes=True)
+    def upgrade(self, carried: BundleFile | None = None) -> Report:
+        return upgrade._upgrade(self.settings, Stages(), assume_yes=True, carried=carried)
 
 
 @pytest.fixture
@@ -182,6 +188,37 @@ def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack
     stack.done.clear()
     assert stack.upgrade().exit_code == 0
     assert stack.done == ["remove", "restore", "host", "start old", "build", "host", "stop", "backup", "start new"]
+
+
+@pytest.fixture
+def carried(stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> BundleFile:
+    """A bundle with the new images, written by a stack whose images had the very same names."""
+    names = {each: image_of(images.named_for_a_bundle(stack.settings), each) for each in BUILT}
+    layers = json.dumps(dict.fromkeys(names.values(), "new")).encode()
+    monkeypatch.setattr(images, "client", lambda timeout: stack.engine)
+    monkeypatch.setattr(upgrade, "make_images", up.make_images)
+    return BundleFile(make_bundle(tmp_path, {IMAGES: layers}, images=names))
+
+
+def test_what_a_bundle_brings_is_new_only_after_the_backup(stack: Stack, carried: BundleFile) -> None:
+    assert stack.upgrade(carried).exit_code == 0
+    assert stack.done == ["host", "stop", "backup", "start new"]
+    assert (stack.runs, stack.data) == ({"new"}, "new")
+    assert set(stack.engine.names) == {image_of(stack.settings, service) for service in BUILT}
+
+
+def test_a_stack_that_is_down_is_upgraded_from_a_bundle_with_a_backup_too(stack: Stack, carried: BundleFile) -> None:
+    stack.engine.made_of = {}
+    assert stack.upgrade(carried).exit_code == 0
+    assert stack.done == ["host", "stop", "backup", "start new"]
+
+
+def test_a_backup_that_fails_leaves_the_old_images_their_names(stack: Stack, carried: BundleFile) -> None:
+    stack.engine.made_of = {}
+    stack.fails["backup"] = StackError("No room.", fix="", cause="disk-full")
+    with pytest.raises(StackError, match="No room"):
+        stack.upgrade(carried)
+    assert (stack.runs, stack.data) == ({"old"}, "old")
 
 
 def test_without_data_there_is_nothing_to_upgrade(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def bring_up(  # noqa: PLR0913  (options, each with a default)
         waiting = [] if may_upgrade else versions.changes_for_data(settings, ground.engine)
         missing = containers.missing_images(settings, ground.engine)
         if waiting and (rebuild or carried or {each.pin.part for each in waiting} & set(missing)):
-            raise _needs_an_upgrade(waiting)
+            raise _needs_an_upgrade(waiting, carried)
         if not waiting or missing:
             only = missing if waiting else ()
             make_images(
@@ -180,10 +180,11 @@ def _told(waiting: Sequence[versions.Change]) -> str:
     return ", ".join(f"{each.pin.name} {each.pin.version} ({each.before or 'none'} now)" for each in waiting)
 
 
-def _needs_an_upgrade(waiting: Sequence[versions.Change]) -> StackError:
+def _needs_an_upgrade(waiting: Sequence[versions.Change], carried: BundleFile | None) -> StackError:
+    command = "python3 scripts/upgrade.py" + (f" --bundle {carried.path}" if carried else "")
     return StackError(
         f"A new image would bring {_told(waiting)} to the data that are here.",
-        fix="python3 scripts/upgrade.py   does that with a backup, and goes back by itself where it does not work.",
+        fix=f"{command}   does that with a backup, and goes back by itself where it does not work.",
         cause="upgrade-needed",
         exit_code=2,
     )
