@@ -16,6 +16,7 @@ from stack.commands import up, upgrade
 from stack.parts import containers, keeping, versions, way_back
 from stack.parts.bundle import images
 from stack.parts.containers import BUILT, image_of
+from stack.parts.versions import KEEPERS, Pin
 from stack.probes import Check, Layer, Report, Status
 from stack.reports.stages import Stages
 from stack.settings import Settings
@@ -36,6 +37,8 @@ class Stack:
         self.new = "new"
         self.works: Callable[[str], bool] = lambda image: True
         self.fails: dict[str, BaseException] = {}
+        self.readers: set[str] = set()  # of the backup
+        self.seen: set[str] = set()  # the services that would have started in their new version after it
 
     def do(self, what: str) -> None:
         self.done.append(what)
@@ -51,14 +54,19 @@ class Stack:
         assert settings.image_tag != self.settings.image_tag, "what runs must keep its names"
         self.engine.names |= {image_of(settings, service): self.new for service in BUILT}
 
+    def start_host(self, ground: Any, stages: Stages) -> None:
+        self.do("host")
+        assert containers.image_in_use(self.settings, cast(DockerClient, self.engine), "init"), "it has the secrets"
+
     def stop(self, settings: Settings) -> None:
         self.do("stop")
 
     def back_up(self, settings: Settings, stages: Stages, folder: Path) -> Path:
         self.do("backup")
         assert self.data == "old"
-        in_use = {containers.image_in_use(settings, cast(DockerClient, self.engine), each) for each in BUILT}
-        assert in_use == {"old"}, "they know how to read it"
+        engine = cast(DockerClient, self.engine)
+        self.readers = {str(containers.image_in_use(settings, engine, each)) for each in BUILT}
+        self.seen = {each for each in BUILT if containers.image_in_use(self.settings, engine, each) == "new"}
         return folder / "backup"
 
     def start_pages(self, ground: Any, stages: Stages) -> Report:
@@ -100,14 +108,15 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     stack = Stack(settings)
     ground = up.Ground(settings, cast(DockerClient, stack.engine), [])
     monkeypatch.setattr(upgrade, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
-    monkeypatch.setattr(upgrade, "start_host", lambda ground, stages: stack.do("host"))
+    monkeypatch.setattr(upgrade, "start_host", stack.start_host)
     monkeypatch.setattr(upgrade, "start_pages", stack.start_pages)
     monkeypatch.setattr(upgrade, "show_report", lambda report: None)
     monkeypatch.setattr(upgrade, "GREEN_SECONDS", 0.1)
     monkeypatch.setattr(upgrade.probes, "run", stack.probe)
     monkeypatch.setattr(containers, "has_volume", lambda settings, client, volume: True)
     monkeypatch.setattr(containers, "last_words", lambda settings: "its last words")
-    monkeypatch.setattr(versions, "changes", lambda settings, client: [])
+    monkeypatch.setattr(versions, "_inside", lambda settings, client, part, image: {"is": image})
+    monkeypatch.setattr(versions, "pinned", lambda settings: [Pin(part, "is", stack.new, "") for part in KEEPERS])
     monkeypatch.setattr(upgrade, "make_images", stack.build)
     monkeypatch.setattr(upgrade, "back_up", stack.back_up)
     monkeypatch.setattr(keeping, "restore", stack.restore)
@@ -125,6 +134,7 @@ def is_as_before(stack: Stack) -> None:
 def test_the_new_versions_run_with_the_data_and_the_old_images_go(stack: Stack) -> None:
     assert stack.upgrade().exit_code == 0
     assert stack.done == ["build", "host", "stop", "backup", "start new"]
+    assert (stack.readers, stack.seen) == ({"old"}, set())
     assert (stack.runs, stack.data) == ({"new"}, "new")
     assert set(stack.engine.names.values()) == {"new"}
     assert way_back.pending(stack.settings) is None
@@ -191,6 +201,57 @@ def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack
 
 
 @pytest.fixture
+def pruned(stack: Stack) -> Stack:
+    """As after `down` and `docker system prune -a`."""
+    versions.note(stack.settings, cast(DockerClient, stack.engine))
+    stack.engine.made_of, stack.engine.names = {}, {}
+    return stack
+
+
+def test_where_the_old_images_are_gone_the_new_ones_make_the_backup(pruned: Stack) -> None:
+    assert pruned.upgrade().exit_code == 0
+    assert pruned.done == ["build", "host", "stop", "backup", "start new"]
+    assert pruned.readers == {"new"}
+    assert not pruned.seen & set(KEEPERS), "nothing may start on data of which there is no backup yet"
+    assert (pruned.runs, pruned.data) == ({"new"}, "new")
+    pruned.engine.made_of, pruned.engine.names = {}, {}
+    assert versions.changes_for_data(pruned.settings, cast(DockerClient, pruned.engine)) == [], "noted anew"
+
+
+@pytest.mark.parametrize("step", ["backup", "start new"])
+def test_where_the_old_images_are_gone_the_data_at_least_go_back(pruned: Stack, step: str) -> None:
+    pruned.fails[step] = StackError("It does not work.", fix="", cause="x")
+    with pytest.raises(StackError):
+        pruned.upgrade()
+    assert (pruned.runs, pruned.data) == (set(), "old")
+    assert not {image_of(pruned.settings, each) for each in KEEPERS} & set(pruned.engine.names)
+    assert pruned.upgrade().exit_code == 0, "and it can be tried again"
+
+
+@pytest.fixture
+def built_by_hand(stack: Stack) -> Stack:
+    """As after `docker compose build` and `down`."""
+    versions.note(stack.settings, cast(DockerClient, stack.engine))
+    stack.engine.made_of = {}
+    stack.engine.names = {image_of(stack.settings, service): "new" for service in BUILT}
+    return stack
+
+
+def test_new_images_that_somebody_has_built_already_are_no_way_back(built_by_hand: Stack) -> None:
+    built_by_hand.fails["start new"] = StackError("It does not work.", fix="", cause="x")
+    with pytest.raises(StackError):
+        built_by_hand.upgrade()
+    assert (built_by_hand.runs, built_by_hand.data) == (set(), "old")
+    assert not {image_of(built_by_hand.settings, each) for each in KEEPERS} & set(built_by_hand.engine.names)
+
+
+def test_new_images_that_somebody_has_built_already_are_brought_with_a_backup(built_by_hand: Stack) -> None:
+    stack = built_by_hand
+    assert stack.upgrade().exit_code == 0
+    assert stack.done == ["build", "host", "stop", "backup", "start new"]
+
+
+@pytest.fixture
 def carried(stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> BundleFile:
     """A bundle with the new images, written by a stack whose images had the very same names."""
     names = {each: image_of(images.named_for_a_bundle(stack.settings), each) for each in BUILT}
@@ -211,6 +272,7 @@ def test_a_stack_that_is_down_is_upgraded_from_a_bundle_with_a_backup_too(stack:
     stack.engine.made_of = {}
     assert stack.upgrade(carried).exit_code == 0
     assert stack.done == ["host", "stop", "backup", "start new"]
+    assert (stack.readers, stack.seen) == ({"old"}, set())
 
 
 def test_a_backup_that_fails_leaves_the_old_images_their_names(stack: Stack, carried: BundleFile) -> None:

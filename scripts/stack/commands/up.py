@@ -39,6 +39,7 @@ from stack.tools.bundle_file import BundleFile
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
 
+WELL = (0, 3)  # 3: it answers, but not as it should
 DEVELOPMENT = """\
 Development mode. Save a file in services/chainlit, and the chat loads again by itself (one that stays silent has an
 error, which `docker compose logs chainlit` shows). Save one in services/webgpu-static/page, and load the page again.
@@ -89,7 +90,9 @@ def bring_up(  # noqa: PLR0913  (options, each with a default)
         ground = prepare(settings, stages, assume_yes=assume_yes, carried=carried)
         waiting = [] if may_upgrade else versions.changes_for_data(settings, ground.engine)
         missing = containers.missing_images(settings, ground.engine)
-        if waiting and (rebuild or carried or {each.pin.part for each in waiting} & set(missing)):
+        parts = {each.pin.part for each in waiting}
+        others = {part for part in parts if not versions.starts_as_it_was(settings, ground.engine, part)}
+        if waiting and (rebuild or carried or others or parts & set(missing)):
             raise _needs_an_upgrade(waiting, carried)
         if not waiting or missing:
             only = missing if waiting else ()
@@ -102,7 +105,10 @@ def bring_up(  # noqa: PLR0913  (options, each with a default)
                 f"This clone has {_told(waiting)}: `python3 scripts/upgrade.py` brings that. What is here starts."
             )
         start_host(ground, stages)
-        return start_pages(ground, stages, overlay=overlay)
+        report = start_pages(ground, stages, overlay=overlay)
+        if report.exit_code in WELL:
+            versions.note(settings, ground.engine)
+        return report
 
 
 def prepare(settings: Settings, stages: Stages, *, assume_yes: bool, carried: BundleFile | None = None) -> Ground:

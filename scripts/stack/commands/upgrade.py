@@ -14,7 +14,7 @@ from rich.text import Text
 
 from stack import probes
 from stack.commands.backup import back_up
-from stack.commands.up import Ground, checked_bundle, make_images, prepare, start_host, start_pages
+from stack.commands.up import WELL, Ground, checked_bundle, make_images, prepare, start_host, start_pages
 from stack.parts import containers, versions, way_back
 from stack.parts.single_run import alone
 from stack.parts.state import write_text
@@ -30,7 +30,6 @@ from stack.tools.errors import StackError
 from stack.tools.progress import silent
 
 GREEN_SECONDS = 120.0  # that new versions have, once their containers are healthy
-WELL = (0, 3)  # 3: it answers, but not as it should
 WOULD_CHANGE = 3
 LOG = "upgrade-failed.log"
 
@@ -119,18 +118,19 @@ def _upgrade(
         stages.say("The last upgrade was interrupted in the middle.")
         _go_back(ground, stages, way)
     _refuse_without_data(settings, engine)
-    found = versions.changes(settings, engine)
+    found, waiting = versions.changes(settings, engine), versions.changes_for_data(settings, engine)
     make_images(way_back.new(settings), engine, stages, assume_yes=assume_yes, carried=carried)
+    way_back.fill_gaps(settings, engine)
     start_host(ground, stages)
-    if not way_back.differ(settings, engine):
+    if not way_back.differ(settings, engine) and not waiting:
         way_back.forget(settings, engine)
         stages.say("Nothing to upgrade: the images are those of this clone.")
-        return start_pages(ground, stages)
+        return _noted(ground, start_pages(ground, stages))
     backup = _back_up(ground, stages)
     with _going_back(ground, stages):
         with stages.stage("Exchanging the images"):
             way_back.cross(settings, engine, backup)
-        report = _green(ground, stages)
+        report = _noted(ground, _green(ground, stages))
     way_back.forget(settings, engine)
     for each in found:
         stages.say(f"{each.pin.part}: {each.pin.name} {each.before or '(none)'} is now {each.pin.version}.")
@@ -154,10 +154,11 @@ def _back_up(ground: Ground, stages: Stages) -> Path:
     try:
         with stages.stage("Stopping the containers"):
             containers.stop(settings)
-        return back_up(settings, stages, settings.backups)
+        return back_up(way_back.readers(settings, ground.engine), stages, settings.backups)
     except BaseException:
-        with stages.stage("Starting them again, as they were"):
-            containers.start(settings, silent)
+        if way_back.can_start(settings, ground.engine):
+            with stages.stage("Starting them again, as they were"):
+                containers.start(settings, silent)
         raise
 
 
@@ -169,7 +170,8 @@ def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
     except BaseException as failed:
         way = way_back.pending(ground.settings)
         if way is None:  # not even the images were exchanged
-            containers.start(ground.settings, silent)
+            if way_back.can_start(ground.settings, ground.engine):
+                containers.start(ground.settings, silent)
             raise
         log = ground.settings.state / LOG
         write_text(log, containers.last_words(ground.settings))
@@ -197,8 +199,16 @@ def _reason(failed: BaseException) -> str:
 def _go_back(ground: Ground, stages: Stages, way: WayBack) -> probes.Report:
     with stages.stage("Going back: the images and the data from before") as progress:
         way_back.take(ground.settings, ground.engine, way, progress)
+    if not way_back.can_start(ground.settings, ground.engine):
+        way_back.forget(ground.settings, ground.engine)
+        raise StackError(
+            "The data are as they were before, and nothing runs: the images that had written them were gone already.",
+            fix="python3 scripts/upgrade.py   tries again; the versions from before start with the clone from before: "
+            "python3 scripts/up.py",
+            cause="upgrade-failed",
+        )
     start_host(ground, stages)  # after a reboot in the middle it is down
-    report = start_pages(ground, stages)
+    report = _noted(ground, start_pages(ground, stages))
     way_back.forget(ground.settings, ground.engine)
     return report
 
@@ -218,6 +228,12 @@ def _green(ground: Ground, stages: Stages) -> probes.Report:
                     progress(_broken(report))
                     if report.exit_code not in WELL:
                         raise NotGreen(_broken(report))
+    return report
+
+
+def _noted(ground: Ground, report: probes.Report) -> probes.Report:
+    if report.exit_code in WELL:
+        versions.note(ground.settings, ground.engine)
     return report
 
 

@@ -8,13 +8,14 @@ interrupts it, the next run knows where to go back to.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
 
-from stack.parts import containers, keeping
+from stack.parts import containers, keeping, versions
 from stack.parts.state import read_json, write_json
 from stack.settings import Settings
 from stack.tools.errors import StackError
@@ -30,7 +31,7 @@ class WayBack:
 
     Args:
         backup: all data, as it was when the old versions were stopped.
-        images: the id of each service's image from before.
+        images: the id of each service's image from before; without those whose image was not here any more.
     """
 
     backup: Path
@@ -73,10 +74,39 @@ def differ(settings: Settings, client: DockerClient) -> list[str]:
     ]
 
 
+def fill_gaps(settings: Settings, client: DockerClient) -> None:
+    """Give the new image of a service that keeps no data its name where there is none to start it from."""
+    for service in containers.BUILT:
+        if service not in versions.KEEPERS and not containers.image_in_use(settings, client, service):
+            _name(
+                client,
+                containers.image_of(new(settings), service),
+                f"{containers.IMAGES}/{service}",
+                settings.image_tag,
+            )
+
+
+def can_start(settings: Settings, client: DockerClient) -> bool:
+    """Whether every service has an image to start from."""
+    return all(containers.image_in_use(settings, client, service) for service in containers.BUILT)
+
+
+def readers(settings: Settings, client: DockerClient) -> Settings:
+    """The same stack, with names for the images that read its data: those in use, and new ones where there is none."""
+    for service in containers.BUILT:
+        image = containers.image_in_use(settings, client, service) or containers.image_of(new(settings), service)
+        _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
+    return settings.model_copy(update={"image_tag": f"{settings.image_tag}-{BEFORE}"})
+
+
 def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
     """Write down the way back, then give the new images the names that the stack starts from."""
-    before = {service: containers.image_in_use(settings, client, service) for service in containers.BUILT}
-    images = {service: image for service, image in before.items() if image}
+    images = {
+        service: image
+        for service in containers.BUILT
+        if (image := containers.image_in_use(settings, client, service))
+        and (service not in versions.KEEPERS or versions.starts_as_it_was(settings, client, service))
+    }
     for service, image in images.items():
         _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
     write_json(settings.state / FILE, {"backup": str(backup), "images": images})
@@ -116,6 +146,9 @@ def take(settings: Settings, client: DockerClient, way: WayBack, progress: Progr
                 cause="way-back-lost",
             ) from gone
     keeping.restore(settings, client, way.backup, progress, replace=True)
+    for service in set(containers.BUILT) - set(way.images):  # else what is new would start with the data from before
+        with suppress(ImageNotFound):
+            client.images.remove(containers.image_of(settings, service))
     forget_record(settings)
 
 
