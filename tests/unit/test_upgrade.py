@@ -67,7 +67,10 @@ class Stack:
         engine = cast(DockerClient, self.engine)
         self.readers = {str(containers.image_in_use(settings, engine, each)) for each in BUILT}
         self.seen = {each for each in BUILT if containers.image_in_use(self.settings, engine, each) == "new"}
-        return folder / "backup"
+        file = folder / "backup"
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        return file
 
     def start_pages(self, ground: Any, stages: Stages) -> Report:
         self.engine.start()
@@ -104,7 +107,7 @@ class Stack:
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
-    settings = Settings(state_dir=tmp_path)  # type: ignore[call-arg]
+    settings = Settings(state_dir=tmp_path, backup_dir=tmp_path / "backups")  # type: ignore[call-arg]
     stack = Stack(settings)
     ground = up.Ground(settings, cast(DockerClient, stack.engine), [])
     monkeypatch.setattr(upgrade, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
@@ -190,9 +193,9 @@ def test_an_interrupt_leads_back_too(stack: Stack) -> None:
     is_as_before(stack)
 
 
-def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack) -> None:
+def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack, tmp_path: Path) -> None:
     stack.build(way_back.new(stack.settings), stack.engine, Stages(), assume_yes=True, carried=None)
-    way_back.cross(stack.settings, cast(DockerClient, stack.engine), Path("/a/backup"))
+    way_back.cross(stack.settings, cast(DockerClient, stack.engine), stack.back_up(stack.settings, Stages(), tmp_path))
     stack.engine.start()
     stack.data = "half"
     stack.done.clear()
