@@ -63,11 +63,10 @@ class Stack:
 
     def back_up(self, settings: Settings, stages: Stages, folder: Path) -> Path:
         self.do("backup")
-        assert self.data == "old"
         engine = cast(DockerClient, self.engine)
         self.readers = {str(containers.image_in_use(settings, engine, each)) for each in BUILT}
         self.seen = {each for each in BUILT if containers.image_in_use(self.settings, engine, each) == "new"}
-        file = folder / "backup"
+        file = folder / f"backup of {self.data} data"
         file.parent.mkdir(exist_ok=True)
         file.touch()
         return file
@@ -137,6 +136,7 @@ def is_as_before(stack: Stack) -> None:
 def test_the_new_versions_run_with_the_data_and_the_old_images_go(stack: Stack) -> None:
     assert stack.upgrade().exit_code == 0
     assert stack.done == ["build", "host", "stop", "backup", "start new"]
+    assert (stack.settings.backups / "backup of old data").exists()
     assert (stack.readers, stack.seen) == ({"old"}, set())
     assert (stack.runs, stack.data) == ({"new"}, "new")
     assert set(stack.engine.names.values()) == {"new"}
@@ -193,14 +193,23 @@ def test_an_interrupt_leads_back_too(stack: Stack) -> None:
     is_as_before(stack)
 
 
-def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fails", [None, StackError("It is damaged.", fix="", cause="x"), OSError("no room")])
+def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(
+    stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], fails: Exception | None
+) -> None:
+    """What people have said since goes into a backup, where one can be made."""
     stack.build(way_back.new(stack.settings), stack.engine, Stages(), assume_yes=True, carried=None)
     way_back.cross(stack.settings, cast(DockerClient, stack.engine), stack.back_up(stack.settings, Stages(), tmp_path))
     stack.engine.start()
     stack.data = "half"
     stack.done.clear()
+    if fails:
+        stack.fails["backup"] = fails
     assert stack.upgrade().exit_code == 0
-    assert stack.done == ["remove", "restore", "host", "start old", "build", "host", "stop", "backup", "start new"]
+    back = ["stop", "backup", "remove", "restore", "host", "start old"]
+    assert stack.done == [*back, "build", "host", "stop", "backup", "start new"]
+    kept = stack.settings.backups / "backup of half data"
+    assert (str(kept) in "".join(capsys.readouterr().out.split("\n"))) == (fails is None)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import stamina
 from docker import DockerClient
+from docker.errors import DockerException
 from rich.table import Table
 from rich.text import Text
 
@@ -116,6 +117,7 @@ def _upgrade(
     engine = ground.engine
     if way := way_back.pending(settings):
         stages.say("The last upgrade was interrupted in the middle.")
+        _keep_what_is_here(ground, stages)
         _go_back(ground, stages, way)
     _refuse_without_data(settings, engine)
     found, waiting = versions.changes(settings, engine), versions.changes_for_data(settings, engine)
@@ -136,6 +138,19 @@ def _upgrade(
         stages.say(f"{each.pin.part}: {each.pin.name} {each.before or '(none)'} is now {each.pin.version}.")
     stages.say(f"The data from before are in {backup}.")
     return report
+
+
+def _keep_what_is_here(ground: Ground, stages: Stages) -> None:
+    """As far as it can be read: people may have used the new versions since."""
+    settings = ground.settings
+    try:
+        with stages.stage("Stopping the containers"):
+            containers.stop(settings)
+        file = back_up(settings, stages, settings.backups)
+    except (StackError, DockerException, OSError) as failed:
+        stages.say(f"What is here now could not be backed up ({_reason(failed)}).")
+    else:
+        stages.say(f"What was said since then is in {file}, and no more in the stack once it has gone back.")
 
 
 def _refuse_without_data(settings: Settings, engine: DockerClient) -> None:
