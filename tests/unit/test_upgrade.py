@@ -108,8 +108,11 @@ class Stack:
 def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     settings = Settings(state_dir=tmp_path, backup_dir=tmp_path / "backups")  # type: ignore[call-arg]
     stack = Stack(settings)
-    ground = up.Ground(settings, cast(DockerClient, stack.engine), [])
-    monkeypatch.setattr(upgrade, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
+
+    def prepare(settings: Settings, stages: Stages, *, assume_yes: bool, carried: Any) -> up.Ground:
+        return up.Ground(settings, cast(DockerClient, stack.engine), [])
+
+    monkeypatch.setattr(upgrade, "prepare", prepare)
     monkeypatch.setattr(upgrade, "start_host", stack.start_host)
     monkeypatch.setattr(upgrade, "start_pages", stack.start_pages)
     monkeypatch.setattr(upgrade, "show_report", lambda report: None)
@@ -210,6 +213,36 @@ def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(
     assert stack.done == [*back, "build", "host", "stop", "backup", "start new"]
     kept = stack.settings.backups / "backup of half data"
     assert (str(kept) in "".join(capsys.readouterr().out.split("\n"))) == (fails is None)
+
+
+@pytest.fixture
+def on_postgresql(stack: Stack) -> Stack:
+    stack.settings = stack.settings.model_copy(update={"chainlit_database_url": "postgresql://db/chat"})
+    return stack
+
+
+def test_tables_in_postgresql_change_only_once_they_are_backed_up(
+    on_postgresql: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = on_postgresql
+    assert stack.upgrade().exit_code == 0, "its tables stay"
+    stack.engine.names = {image_of(stack.settings, service): "old" for service in BUILT}
+    stack.engine.start()
+    stack.done.clear()
+    monkeypatch.setattr(versions, "pinned", lambda settings: [Pin("chainlit", versions.TABLES, "v0002", "")])
+    with pytest.raises(StackError, match="pg_dump") as refused:
+        stack.upgrade()
+    assert (refused.value.cause, stack.done) == ("database-not-backed-up", [])
+    assert "--database-is-backed-up" in refused.value.fix
+    stack.data = "old"
+    upgrade._upgrade(stack.settings, Stages(), assume_yes=True, has_dump=True)
+    assert stack.runs == {"new"}
+
+
+def test_chats_in_postgresql_are_not_said_to_be_back(on_postgresql: Stack) -> None:
+    on_postgresql.works = lambda image: image == "old"
+    with pytest.raises(StackError, match=r"with all its data, but for the chat's users and chats: .* PostgreSQL"):
+        on_postgresql.upgrade()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from stack import probes
 from stack.commands.backup import back_up
 from stack.commands.up import WELL, Ground, checked_bundle, make_images, prepare, start_host, start_pages
 from stack.parts import containers, versions, way_back
+from stack.parts.keeping.contents import left_out
 from stack.parts.single_run import alone
 from stack.parts.state import write_text
 from stack.parts.way_back import WayBack
@@ -58,6 +59,11 @@ def _run() -> int:
     parser.add_argument(
         "--bundle", type=Path, metavar="FILE", help="take the new versions from a file that bundle.py wrote"
     )
+    parser.add_argument(
+        "--database-is-backed-up",
+        action="store_true",
+        help="where the chat is kept in PostgreSQL, which the way back leaves as it is: you have a dump of it",
+    )
     parser.add_argument("--yes", action="store_true", help="install what is missing without asking")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     arguments = parser.parse_args()
@@ -69,7 +75,9 @@ def _run() -> int:
     stages = Stages()
     carried = checked_bundle(arguments.bundle, stages) if arguments.bundle else None
     with alone(settings):
-        report = _upgrade(settings, stages, assume_yes=arguments.yes, carried=carried)
+        report = _upgrade(
+            settings, stages, assume_yes=arguments.yes, carried=carried, has_dump=arguments.database_is_backed_up
+        )
     stages.summary()
     show_report(report)
     return report.exit_code
@@ -111,7 +119,12 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _upgrade(
-    settings: Settings, stages: Stages, *, assume_yes: bool, carried: BundleFile | None = None
+    settings: Settings,
+    stages: Stages,
+    *,
+    assume_yes: bool,
+    carried: BundleFile | None = None,
+    has_dump: bool = False,
 ) -> probes.Report:
     ground = prepare(settings, stages, assume_yes=assume_yes, carried=carried)
     engine = ground.engine
@@ -121,6 +134,8 @@ def _upgrade(
         _go_back(ground, stages, way)
     _refuse_without_data(settings, engine)
     found, waiting = versions.changes(settings, engine), versions.changes_for_data(settings, engine)
+    if not has_dump:
+        _refuse_without_dump(settings, waiting)
     make_images(way_back.new(settings), engine, stages, assume_yes=assume_yes, carried=carried)
     way_back.fill_gaps(settings, engine)
     start_host(ground, stages)
@@ -163,6 +178,18 @@ def _refuse_without_data(settings: Settings, engine: DockerClient) -> None:
         )
 
 
+def _refuse_without_dump(settings: Settings, waiting: Sequence[versions.Change]) -> None:
+    outside = left_out(settings)
+    if outside and any(each.pin.name == versions.TABLES for each in waiting):
+        raise StackError(
+            f"The new version changes {versions.TABLES}, for which the upgrade has no way back. Its backup has not: "
+            f"{'; '.join(outside)}.",
+            fix="Dump that database, then run this again with --database-is-backed-up.",
+            cause="database-not-backed-up",
+            exit_code=2,
+        )
+
+
 def _back_up(ground: Ground, stages: Stages) -> Path:
     """With nobody at the pages, so that nothing is said after it that going back would lose."""
     settings = ground.settings
@@ -195,7 +222,8 @@ def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
         if not isinstance(failed, StackError | NotGreen):
             raise
         show_report(report)
-        back = "is back on what it was before, with all its data"
+        missing = "".join(f", but for {each}" for each in left_out(ground.settings))
+        back = f"is back on what it was before, with all its data{missing}"
         raise StackError(
             f"The upgrade failed: {_reason(failed)}. The stack {back}"
             + (", and answers." if report.exit_code in WELL else ", and was not well even so."),
