@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from docker import DockerClient
 from fakes.bundles import make_bundle
 from fakes.engine_of_images import EngineOfImages
 from stack.commands import up, upgrade
-from stack.parts import containers, keeping, versions, way_back
+from stack.parts import containers, host_checks, keeping, versions, way_back
 from stack.parts.bundle import images
 from stack.parts.containers import BUILT, image_of
 from stack.parts.versions import KEEPERS, Pin
@@ -37,6 +38,7 @@ class Stack:
         self.new = "new"
         self.works: Callable[[str], bool] = lambda image: True
         self.fails: dict[str, BaseException] = {}
+        self.room: Callable[[], None] = lambda: None
         self.readers: set[str] = set()  # of the backup
         self.seen: set[str] = set()  # the services that would have started in their new version after it
 
@@ -125,6 +127,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     monkeypatch.setattr(upgrade, "make_images", stack.build)
     monkeypatch.setattr(upgrade, "back_up", stack.back_up)
     monkeypatch.setattr(keeping, "restore", stack.restore)
+    monkeypatch.setattr(host_checks, "check_disk_for_upgrade", lambda settings, client: stack.room())
     for name in ("stop", "start", "remove"):
         monkeypatch.setattr(containers, name, getattr(stack, name))
     return stack
@@ -178,6 +181,27 @@ def test_a_build_that_fails_stops_nobody(stack: Stack) -> None:
         stack.upgrade()
     assert stack.done == ["build"]
     is_as_before(stack)
+
+
+def test_a_disk_that_is_full_at_the_end_is_no_reason_to_stay(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(upgrade, "write_text", no_room)
+    stack.works = lambda image: image == "old"
+    with pytest.raises(StackError, match="is back on what it was before"):
+        stack.upgrade()
+    is_as_before(stack)
+
+
+def test_a_disk_that_would_be_full_is_told_before_anything_is_built(stack: Stack) -> None:
+    def no_room() -> None:
+        raise StackError("Too little room", fix="", cause="disk-full")
+
+    stack.room = no_room
+    with pytest.raises(StackError, match="Too little room"):
+        stack.upgrade()
+    assert stack.done == []
 
 
 @pytest.mark.parametrize("step", ["stop", "backup"])

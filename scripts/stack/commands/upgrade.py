@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import stamina
@@ -16,7 +16,7 @@ from rich.text import Text
 from stack import probes
 from stack.commands.backup import back_up
 from stack.commands.up import WELL, Ground, checked_bundle, make_images, prepare, start_host, start_pages
-from stack.parts import containers, versions, way_back
+from stack.parts import containers, host_checks, versions, way_back
 from stack.parts.keeping.contents import left_out
 from stack.parts.single_run import alone
 from stack.parts.state import write_text
@@ -136,6 +136,7 @@ def _upgrade(
     found, waiting = versions.changes(settings, engine), versions.changes_for_data(settings, engine)
     if not has_dump:
         _refuse_without_dump(settings, waiting)
+    host_checks.check_disk_for_upgrade(settings, engine)
     make_images(way_back.new(settings), engine, stages, assume_yes=assume_yes, carried=carried)
     way_back.fill_gaps(settings, engine)
     start_host(ground, stages)
@@ -216,7 +217,8 @@ def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
                 containers.start(ground.settings, silent)
             raise
         log = ground.settings.state / LOG
-        write_text(log, containers.last_words(ground.settings))
+        with suppress(OSError):  # a full disk is no reason not to go back
+            write_text(log, containers.last_words(ground.settings))
         stages.say(f"The new versions do not work ({_reason(failed)}): going back to what was before.")
         report = _go_back(ground, stages, way)
         if not isinstance(failed, StackError | NotGreen):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from docker import DockerClient
-from docker.errors import ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from stack.settings import ROOT, Settings
@@ -60,6 +60,16 @@ def has_volume(settings: Settings, client: DockerClient, volume: str) -> bool:
     """Whether the project has that volume, by its name in compose.yaml."""
     name = f"{settings.compose_project_name}_{volume}"
     return any(each.name == name for each in client.volumes.list(filters={"name": name}))
+
+
+def size_of_volumes(settings: Settings, client: DockerClient) -> int:
+    """Bytes in the project's volumes; 0 where the engine does not say."""
+    try:
+        volumes = client.df()["Volumes"] or ()
+    except (DockerException, OSError):  # OSError: of the library below the SDK, where adding up takes too long
+        return 0
+    prefix = f"{settings.compose_project_name}_"
+    return sum(max(each["UsageData"]["Size"], 0) for each in volumes if each["Name"].startswith(prefix))
 
 
 def run_once(settings: Settings, client: DockerClient, service: str, timeout: float = 60) -> Container:
