@@ -26,7 +26,7 @@ from stack.settings import ROOT, Settings, load
 from stack.tools import apt, offline
 from stack.tools.bundle_file import IMAGES, BundleFile
 from stack.tools.errors import StackError
-from stack.tools.process import run
+from stack.tools.process import Finished, run
 from stack.tools.progress import silent
 from stack.tools.root import as_root
 
@@ -91,6 +91,24 @@ def test_without_git_the_same_files_belong_to_it_as_with_git(tmp_path: Path) -> 
     (tmp_path / "the user's own notes").touch()
     assert clone.files(tmp_path) == walked
     assert set(walked) == {".gitignore", ".env.example", "README.md", "scripts/up.py", "services/a/Dockerfile"}
+
+
+@pytest.mark.parametrize(
+    ("git", "said"),
+    [
+        (Finished(128, "", "fatal: detected dubious ownership in repository"), "dubious ownership"),
+        (Finished(0, "README.md\0", ""), "scripts/up.py is not among them"),
+    ],
+)
+def test_a_clone_that_git_does_not_tell_of_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Finished, said: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "README.md").touch()
+    monkeypatch.setattr(clone, "run", lambda argv: git)
+    with pytest.raises(StackError, match=said) as why:
+        clone.files(tmp_path)
+    assert f"safe.directory {tmp_path}" in why.value.fix
 
 
 def test_this_clone_gives_what_up_needs_and_no_secrets() -> None:
@@ -306,9 +324,15 @@ def test_pip_finds_only_the_bundles_packages_and_all_of_it_is_gone_afterwards(
 
 def test_a_bundle_of_other_sources_is_refused(tmp_path: Path) -> None:
 
-    same = {f"foundry-stack/{SERVICE_FILE}": (ROOT / SERVICE_FILE).read_bytes()}
+    same = {f"foundry-stack/{name}": (ROOT / name).read_bytes() for name in (clone.START, SERVICE_FILE)}
     refuse_other_sources(BundleFile(make_bundle(tmp_path, same)))
-    other = BundleFile(make_bundle(tmp_path, {f"foundry-stack/{SERVICE_FILE}": b"other"}))
+    other = BundleFile(make_bundle(tmp_path, {**same, f"foundry-stack/{SERVICE_FILE}": b"other"}))
     with pytest.raises(StackError, match=SERVICE_FILE) as why:
         refuse_other_sources(other)
     assert why.value.cause == "bundle-of-other-sources"
+
+
+def test_a_bundle_without_sources_fits_to_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="no scripts") as why:
+        refuse_other_sources(BundleFile(make_bundle(tmp_path, {IMAGES: b"layers"})))
+    assert why.value.cause == "bundle-incomplete"
