@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -239,6 +240,23 @@ def test_one_that_was_killed_is_taken_back_before_it_is_tried_again(
     assert (str(kept) in "".join(capsys.readouterr().out.split("\n"))) == (fails is None)
 
 
+@pytest.mark.parametrize("fails", ["backup", "exchange", None])
+def test_what_starts_as_before_is_what_ran_whatever_has_its_name(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, fails: str | None
+) -> None:
+    """As where somebody runs `docker compose build` meanwhile."""
+    stack.engine.names = {image_of(stack.settings, service): "another" for service in BUILT}
+    if fails == "backup":
+        stack.fails["backup"] = ZeroDivisionError()
+    elif fails == "exchange":
+        monkeypatch.setattr(way_back, "cross", lambda *_: 1 / 0)
+    else:
+        stack.new = "old"
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        stack.upgrade()
+    assert stack.done[-1] == "start old"
+
+
 @pytest.fixture
 def on_postgresql(stack: Stack) -> Stack:
     stack.settings = stack.settings.model_copy(update={"chainlit_database_url": "postgresql://db/chat"})
@@ -312,6 +330,13 @@ def test_new_images_that_somebody_has_built_already_are_no_way_back(built_by_han
         built_by_hand.upgrade()
     assert (built_by_hand.runs, built_by_hand.data) == (set(), "old")
     assert not {image_of(built_by_hand.settings, each) for each in KEEPERS} & set(built_by_hand.engine.names)
+
+
+def test_new_images_that_somebody_has_built_already_start_only_after_a_backup(built_by_hand: Stack) -> None:
+    built_by_hand.fails["backup"] = StackError("No room.", fix="", cause="disk-full")
+    with pytest.raises(StackError, match="No room"):
+        built_by_hand.upgrade()
+    assert (built_by_hand.runs, built_by_hand.data) == (set(), "old")
 
 
 def test_new_images_that_somebody_has_built_already_are_brought_with_a_backup(built_by_hand: Stack) -> None:

@@ -142,6 +142,7 @@ def _upgrade(
     start_host(ground, stages)
     if not way_back.differ(settings, engine) and not waiting:
         way_back.forget(settings, engine)
+        way_back.keep_names(settings, engine)
         stages.say("Nothing to upgrade: the images are those of this clone.")
         return _noted(ground, start_pages(ground, stages))
     backup = _back_up(ground, stages)
@@ -199,10 +200,16 @@ def _back_up(ground: Ground, stages: Stages) -> Path:
             containers.stop(settings)
         return back_up(way_back.readers(settings, ground.engine), stages, settings.backups)
     except BaseException:
-        if way_back.can_start(settings, ground.engine):
-            with stages.stage("Starting them again, as they were"):
-                containers.start(settings, silent)
+        with stages.stage("Starting them again, as they were"):
+            _start_as_it_was(ground)
         raise
+
+
+def _start_as_it_was(ground: Ground) -> None:
+    """Where it can; from the images in use, whatever has their names now."""
+    if way_back.can_start(ground.settings, ground.engine):
+        way_back.keep_names(ground.settings, ground.engine)
+        containers.start(ground.settings, silent)
 
 
 @contextmanager
@@ -213,8 +220,7 @@ def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
     except BaseException as failed:
         way = way_back.pending(ground.settings)
         if way is None:  # not even the images were exchanged
-            if way_back.can_start(ground.settings, ground.engine):
-                containers.start(ground.settings, silent)
+            _start_as_it_was(ground)
             raise
         log = ground.settings.state / LOG
         with suppress(OSError):  # a full disk is no reason not to go back
@@ -244,7 +250,7 @@ def _reason(failed: BaseException) -> str:
 def _go_back(ground: Ground, stages: Stages, way: WayBack) -> probes.Report:
     with stages.stage("Going back: the images and the data from before") as progress:
         way_back.take(ground.settings, ground.engine, way, progress)
-    if not way_back.can_start(ground.settings, ground.engine):
+    if set(way.images) != set(containers.BUILT):
         way_back.forget(ground.settings, ground.engine)
         raise StackError(
             "The data are as they were before, and nothing runs: the images that had written them were gone already.",

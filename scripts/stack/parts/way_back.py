@@ -87,8 +87,8 @@ def fill_gaps(settings: Settings, client: DockerClient) -> None:
 
 
 def can_start(settings: Settings, client: DockerClient) -> bool:
-    """Whether every service has an image to start from."""
-    return all(containers.image_in_use(settings, client, service) for service in containers.BUILT)
+    """Whether every service has an image to start from, none of which is new to data."""
+    return set(_before(settings, client)) == set(containers.BUILT)
 
 
 def readers(settings: Settings, client: DockerClient) -> Settings:
@@ -101,12 +101,7 @@ def readers(settings: Settings, client: DockerClient) -> Settings:
 
 def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
     """Write down the way back, then give the new images the names that the stack starts from."""
-    images = {
-        service: image
-        for service in containers.BUILT
-        if (image := containers.image_in_use(settings, client, service))
-        and (service not in versions.KEEPERS or versions.starts_as_it_was(settings, client, service))
-    }
+    images = _before(settings, client)
     for service, image in images.items():
         _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
     write_json(settings.state / FILE, {"backup": str(backup), "images": images})
@@ -157,6 +152,16 @@ def forget(settings: Settings, client: DockerClient) -> None:
 def forget_record(settings: Settings) -> None:
     """There is no way back to go any more, or nothing to go back to."""
     (settings.state / FILE).unlink(missing_ok=True)
+
+
+def _before(settings: Settings, client: DockerClient) -> dict[str, str]:
+    """The id of each service's image in use; for data only one that has written them."""
+    return {
+        service: image
+        for service in containers.BUILT
+        if (image := containers.image_in_use(settings, client, service))
+        and (service not in versions.KEEPERS or versions.starts_as_it_was(settings, client, service))
+    }
 
 
 def _refuse_if_lost(settings: Settings, client: DockerClient, way: WayBack) -> None:
