@@ -20,7 +20,8 @@ from fakes.engine_of_images import EngineOfImages
 from stack import bootstrap
 from stack.commands import bundle as commands
 from stack.parts import containers
-from stack.parts.bundle import clone, debian, images_came_in_a_bundle, models, record, refuse_other_sources
+from stack.parts.bundle import clone, debian, images_came_in_a_bundle, models, record, refuse_other_sources, writing
+from stack.parts.model.files import sha256
 from stack.reports.stages import Stages
 from stack.settings import ROOT, Settings, load
 from stack.tools import apt, offline
@@ -189,6 +190,38 @@ def test_a_bundle_is_built_under_names_that_no_stack_runs_from(
     with pytest.raises(StackError) if failure else nullcontext():
         commands.make_bundle(settings, Stages(), tmp_path / "bundle.tar", assume_yes=True)
     assert images.names == {containers.image_of(settings, service): "old" for service in containers.BUILT}
+
+
+# --- the file ---
+
+
+def test_a_file_that_changes_under_its_checksum_ends_in_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_changed(file: Path) -> str:
+        digest = sha256(file)
+        if file.name == "weights":
+            file.write_bytes(b"other!")
+        return digest
+
+    monkeypatch.setattr(writing, "sha256", then_changed)
+    with pytest.raises(StackError, match="weights was changed") as why:
+        make_bundle(tmp_path, {"models/weights": b"weight"})
+    assert why.value.cause == "file-changed"
+    assert {each.name for each in tmp_path.iterdir()} == {"work"}
+
+
+def test_there_must_be_room_for_what_is_written_however_much_that_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model cache may hold a model of several GB."""
+    members = {"models/weights": bytes(1000)}
+    asked: list[Any] = []
+    monkeypatch.setattr(writing, "require_room", lambda needs, what: asked.append(needs))
+    make_bundle(tmp_path, members)
+    ((folder, needed),) = asked[0].items()
+    assert folder == tmp_path
+    assert 1000 < needed < 1000 + 1000
 
 
 # --- models ---
