@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlparse
 
 import pytest
+import requests
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
@@ -19,8 +23,18 @@ from fakes.bundles import make_bundle
 from fakes.engine_of_images import EngineOfImages
 from stack import bootstrap
 from stack.commands import bundle as commands
+from stack.commands import up
 from stack.parts import containers
-from stack.parts.bundle import clone, debian, images_came_in_a_bundle, models, record, refuse_other_sources, writing
+from stack.parts.bundle import (
+    clone,
+    debian,
+    images,
+    images_came_in_a_bundle,
+    models,
+    record,
+    refuse_other_sources,
+    writing,
+)
 from stack.parts.model.files import sha256
 from stack.reports.stages import Stages
 from stack.settings import ROOT, Settings, load
@@ -348,11 +362,93 @@ def test_pip_finds_only_the_bundles_packages_and_all_of_it_is_gone_afterwards(
     monkeypatch.delenv("PIP_NO_INDEX", raising=False)
     bundle = BundleFile(make_bundle(tmp_path, {"wheels/one.whl": b"one"}))
     with offline.python_packages(bundle):
-        folder = Path(os.environ["PIP_FIND_LINKS"])
+        folder = Path(urlparse(os.environ["PIP_FIND_LINKS"]).path)
+        assert folder.parent == offline.ROOT == ROOT, "beside .venv: /tmp may be small"
+        assert run(["git", "-C", str(ROOT), "check-ignore", "--quiet", str(folder)]).code == 0
         assert (os.environ["PIP_NO_INDEX"], (folder / "one.whl").read_bytes()) == ("1", b"one")
     assert os.environ["PIP_FIND_LINKS"] == "/somewhere/else"
     assert "PIP_NO_INDEX" not in os.environ
     assert not folder.exists()
+
+
+@needs_apt
+def test_a_blank_in_the_folders_name_confuses_neither_pip_nor_apt(
+    fresh: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    shutil.copy(make_package(tmp_path), packages)
+    debian._write_index(packages)
+    members = {f"debian/{file.name}": file.read_bytes() for file in packages.iterdir()}
+    bundle = BundleFile(make_bundle(tmp_path, {**members, **wheels_of(fresh)}, release=apt.release()))
+    monkeypatch.setattr(offline, "ROOT", tmp_path / "my stack")
+    offline.ROOT.mkdir()
+    with offline.system_packages(bundle), offline.python_packages(bundle):
+        assert apt.candidate(PACKAGE) == (2, 5)
+        found = run([sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(tmp_path / "got"), "first"])
+    assert found.code == 0, found.err
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_where_a_bundle_can_not_be_unpacked_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    bundle = BundleFile(make_bundle(tmp_path, {"wheels/one.whl": b"one"}))
+
+    def no_room(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if full:
+        monkeypatch.setattr(bundle, "take_out_folder", no_room)
+    else:
+        monkeypatch.setattr(offline, "ROOT", tmp_path / "nowhere")
+    with (
+        pytest.raises(StackError, match="No space left" if full else "nowhere") as why,
+        offline.python_packages(bundle),
+    ):
+        pass
+    assert why.value.cause == "bundle-not-unpacked"
+
+
+# --- the images ---
+
+
+def test_an_engine_that_hangs_while_it_takes_the_images_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(_: Any) -> None:
+        raise requests.exceptions.ReadTimeout("read timed out")
+
+    engine = SimpleNamespace(images=SimpleNamespace(load=hang))
+    monkeypatch.setattr(images, "client", lambda timeout: engine)
+    with pytest.raises(StackError, match="read timed out") as why:
+        images.load(settings, BundleFile(make_bundle(tmp_path, {IMAGES: b"layers"})), silent)
+    assert why.value.cause == "images-not-loaded"
+
+
+def test_a_changed_source_stops_nobody_who_can_build_nothing(
+    settings: Settings,
+    engine: FakeEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A persona that was added on a machine without a network, say."""
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise StackError("The base image can't be pulled.", fix="", cause="base-image-missing")
+
+    noted(settings, engine, tmp_path, **{SERVICE_FILE: b"as it was"})
+    monkeypatch.setattr(up, "ensure_base_images", missing)
+    up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True)
+    assert "the images that are here start" in capsys.readouterr().out
+    with pytest.raises(StackError):
+        up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True, rebuild="chainlit")
+    engine.ids[containers.image_of(settings, "gateway")] = "sha256:as after an upgrade that was gone back from"
+    up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True)
+    del engine.ids[containers.image_of(settings, "gateway")]
+    with pytest.raises(StackError):
+        up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True)
 
 
 def test_a_bundle_of_other_sources_is_refused(tmp_path: Path) -> None:

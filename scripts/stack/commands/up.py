@@ -154,9 +154,15 @@ def make_images(  # noqa: PLR0913  (options, each with a default)
         return
     if rebuild is None and bundle.images_came_in_a_bundle(settings, engine, stages.say):
         return
-    with stages.stage("Base images") as progress:
-        bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-        settings = _with_build_inputs(settings, bases)
+    try:
+        with stages.stage("Base images") as progress:
+            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+    except StackError as unreachable:
+        if rebuild or not bundle.can_do_without_building(settings, engine):
+            raise
+        stages.say(f"{unreachable.message}\nNothing can be built here: the images that are here start, as they are.")
+        return
+    settings = _with_build_inputs(settings, bases)
     with stages.stage("Images") as progress:
         containers.build(settings, progress, anew=rebuild, only=only)
 

@@ -75,7 +75,7 @@ def load(settings: Settings, bundle: BundleFile, progress: Progress) -> None:
         for service, name in names.items():
             engine.images.get(name).tag(f"{containers.IMAGES}/{service}", settings.image_tag)
             engine.images.remove(name)
-    except DockerException as refused:
+    except (DockerException, OSError) as refused:  # OSError: of the library below the SDK, a timeout, say
         raise StackError(
             f"Docker does not take the bundle's images: {getattr(refused, 'explanation', None) or refused}",
             fix="Correct what it says (`docker system df` shows the room), then run this again.",
