@@ -39,6 +39,7 @@ class Stack:
         self.new = "new"
         self.works: Callable[[str], bool] = lambda image: True
         self.fails: dict[str, BaseException] = {}
+        self.starting: list[list[str]] = []
         self.room: Callable[[], None] = lambda: None
         self.readers: set[str] = set()  # of the backup
         self.seen: set[str] = set()  # the services that would have started in their new version after it
@@ -128,6 +129,8 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
     monkeypatch.setattr(upgrade, "make_images", stack.build)
     monkeypatch.setattr(upgrade, "back_up", stack.back_up)
     monkeypatch.setattr(keeping, "restore", stack.restore)
+    monkeypatch.setattr(upgrade, "MIGRATION_SECONDS", 30.0)
+    monkeypatch.setattr(containers, "still_starting", lambda *_: stack.starting.pop(0) if stack.starting else [])
     monkeypatch.setattr(host_checks, "check_disk_for_upgrade", lambda settings, client: stack.room())
     for name in ("stop", "start", "remove"):
         monkeypatch.setattr(containers, name, getattr(stack, name))
@@ -168,10 +171,29 @@ def test_new_versions_that_do_not_answer_are_taken_back_with_the_data(stack: Sta
 
 
 def test_new_containers_that_do_not_start_are_taken_back_with_the_data(stack: Stack) -> None:
-    stack.fails["start new"] = StackError(
-        "The containers did not all come up:\nlong", fix="", cause="containers-failed"
-    )
+    stack.fails["start new"] = not_all_up()
     with pytest.raises(StackError, match="The containers did not all come up"):
+        stack.upgrade()
+    is_as_before(stack)
+
+
+def not_all_up() -> StackError:
+    return StackError("The containers did not all come up:\nlong", fix="", cause="containers-failed")
+
+
+def test_a_migration_that_takes_longer_than_a_start_is_waited_for(stack: Stack) -> None:
+    stack.fails["start new"] = not_all_up()
+    stack.starting = [["open-webui"], ["open-webui"], []]
+    assert stack.upgrade().exit_code == 0
+    assert stack.done[-3:] == ["backup", "start new", "start new"]
+    assert (stack.runs, stack.starting) == ({"new"}, [])
+
+
+def test_a_migration_that_never_ends_is_gone_back_from(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "MIGRATION_SECONDS", 0.1)
+    monkeypatch.setattr(containers, "still_starting", lambda *_: ["open-webui"])
+    stack.fails["start new"] = not_all_up()
+    with pytest.raises(StackError, match="upgrade failed: open-webui: not up yet"):
         stack.upgrade()
     is_as_before(stack)
 
@@ -375,6 +397,21 @@ def test_a_backup_that_fails_leaves_the_old_images_their_names(stack: Stack, car
     with pytest.raises(StackError, match="No room"):
         stack.upgrade(carried)
     assert (stack.runs, stack.data) == ({"old"}, "old")
+
+
+def test_check_names_an_upgrade_that_is_not_over_first(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whatever the versions are: they are half those of before, and half those of after."""
+    engine = cast(DockerClient, stack.engine)
+    monkeypatch.setattr(upgrade, "client", lambda: engine)
+    stack.new = "old"
+    assert upgrade._check(stack.settings) == 0
+    assert "Nothing to upgrade: no version that this clone pins" in capsys.readouterr().out
+    stack.build(way_back.new(stack.settings), engine, Stages(), assume_yes=True, carried=None)
+    way_back.cross(stack.settings, engine, tmp_path)
+    assert upgrade._check(stack.settings) == upgrade.WOULD_CHANGE
+    assert "was interrupted in the middle" in capsys.readouterr().out
 
 
 def test_without_data_there_is_nothing_to_upgrade(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

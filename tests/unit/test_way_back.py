@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from docker.errors import APIError
 
 from fakes.engine_of_images import EngineOfImages
 from stack.parts import containers, keeping, way_back
-from stack.parts.containers import BUILT, image_of
+from stack.parts.containers import BUILT, SERVICE_LABEL, image_of
 from stack.settings import Settings
 from stack.tools.errors import StackError
 from stack.tools.progress import silent
@@ -78,6 +79,26 @@ def test_the_image_in_use_is_the_containers_while_it_is_here(settings: Settings,
     assert containers.image_in_use(settings, client(engine), "chainlit") == NEW["chainlit"]
     engine.made_of, engine.names = {}, {}
     assert containers.image_in_use(settings, client(engine), "chainlit") is None
+
+
+def test_who_is_starting_yet(settings: Settings) -> None:
+    """Unhealthy is who takes longer than the healthcheck thinks; who was restarted has failed, whatever it does now."""
+    seen = {
+        "healthy": ("running", 0, "healthy"),
+        "long": ("running", 0, "unhealthy"),
+        "begins": ("running", 0, "starting"),
+        "again": ("running", 1, "starting"),
+        "ended": ("exited", 0, "unhealthy"),
+    }
+
+    def found(all: bool, filters: dict[str, list[str]]) -> list[Any]:  # noqa: A002
+        (service,) = [each.partition("=")[2] for each in filters["label"] if each.startswith(SERVICE_LABEL)]
+        status, restarts, health = seen[service]
+        state = {"Status": status, "Health": {"Status": health}}
+        return [SimpleNamespace(attrs={"State": state, "RestartCount": restarts})]
+
+    docker = cast(DockerClient, SimpleNamespace(containers=SimpleNamespace(list=found)))
+    assert containers.still_starting(settings, docker, list(seen)) == ["long", "begins"]
 
 
 def test_an_upgrade_that_works_leaves_the_new_images_and_nothing_else(

@@ -32,6 +32,7 @@ from stack.tools.errors import StackError
 from stack.tools.progress import silent
 
 GREEN_SECONDS = 120.0  # that new versions have, once their containers are healthy
+MIGRATION_SECONDS = 1800.0  # that they have before, as long as their containers run on without a restart
 WOULD_CHANGE = 3
 LOG = "upgrade-failed.log"
 
@@ -43,7 +44,7 @@ class NotGreen(Exception):  # noqa: N818  (no error of this program: a verdict)
 def main() -> int:
     """Run the command; returns the exit code: 0 it answers, 1 gone back or broken, 2 could not even try.
 
-    With ``--check``: 0 there is nothing to upgrade, 3 there is.
+    With ``--check``: 0 no pinned version changes, 3 one does, or the last upgrade is not over.
     """
     return guarded(_run)
 
@@ -92,11 +93,17 @@ def _list(settings: Settings) -> int:
 
 
 def _check(settings: Settings) -> int:
+    if way_back.pending(settings):
+        print(
+            "The last upgrade was interrupted in the middle: `python3 scripts/upgrade.py` goes back, and tries again."
+        )
+        return WOULD_CHANGE
     engine = client()
     _refuse_without_data(settings, engine)
     found = versions.changes(settings, engine)
     if not found:
-        print("Nothing to upgrade: what is here has the versions of this clone.")
+        print("Nothing to upgrade: no version that this clone pins is another than what is here.")
+        print("Whatever else is newer in it comes with `python3 scripts/up.py`.")
         return 0
     rows = [(*_whose(each.pin), each.before or "", each.pin.version, each.pin.file) for each in found]
     _print(("part", "package", "now", "then", "pinned in"), rows)
@@ -270,7 +277,18 @@ def _green(ground: Ground, stages: Stages) -> probes.Report:
     Raises:
         NotGreen: with what is broken, as the probe says it.
     """
-    report = start_pages(ground, stages)
+    try:
+        report = start_pages(ground, stages)
+    except StackError as late:
+        if late.cause != "containers-failed" or not _starting(ground):
+            raise
+        with stages.stage("Waiting for what takes the data over") as progress:
+            for attempt in stamina.retry_context(NotGreen, timeout=MIGRATION_SECONDS, attempts=None, wait_max=5.0):
+                with attempt:
+                    if starting := _starting(ground):
+                        progress(starting)
+                        raise NotGreen(starting) from late
+        report = start_pages(ground, stages)
     if report.exit_code not in WELL:
         with stages.stage("Waiting for it") as progress:
             for attempt in stamina.retry_context(NotGreen, timeout=GREEN_SECONDS, attempts=None, wait_max=5.0):
@@ -280,6 +298,12 @@ def _green(ground: Ground, stages: Stages) -> probes.Report:
                     if report.exit_code not in WELL:
                         raise NotGreen(_broken(report))
     return report
+
+
+def _starting(ground: Ground) -> str:
+    """Who is at it yet: Compose does not wait longer than a start without data to take over may last."""
+    found = containers.still_starting(ground.settings, ground.engine, list(versions.KEEPERS))
+    return f"{', '.join(found)}: not up yet" if found else ""
 
 
 def _noted(ground: Ground, report: probes.Report) -> probes.Report:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from docker import DockerClient
 from docker.errors import DockerException, ImageNotFound
@@ -172,6 +173,18 @@ def _not_all_up(done: Finished) -> StackError:
         fix="python3 scripts/probe.py   says which one and why; `docker compose logs SERVICE` shows its log.",
         cause="containers-failed",
     )
+
+
+def still_starting(settings: Settings, client: DockerClient, services: Sequence[str]) -> list[str]:
+    """Those of the services whose container runs since it was started, and is not healthy."""
+    found = {service: of_project(settings, client, service) for service in services}
+    return [service for service, made in found.items() if any(_is_starting(each.attrs) for each in made)]
+
+
+def _is_starting(attrs: Mapping[str, Any]) -> bool:
+    state = attrs["State"]
+    health = (state.get("Health") or {}).get("Status")
+    return state["Status"] == "running" and attrs["RestartCount"] == 0 and health in ("starting", "unhealthy")
 
 
 def last_words(settings: Settings, lines: int = 200) -> str:
