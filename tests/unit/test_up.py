@@ -92,7 +92,13 @@ def test_who_may_upgrade_builds_everything(settings: Settings, done: Up) -> None
 
 
 @pytest.mark.parametrize(
-    ("missing", "asked"), [([], {"rebuild": "open-webui"}), (["open-webui"], {}), ([], {"carried": CARRIED})]
+    ("missing", "asked"),
+    [
+        ([], {"rebuild": "open-webui"}),
+        (["open-webui"], {}),
+        ([], {"carried": CARRIED}),
+        ([], {"overlay": "compose.dev.yaml"}),
+    ],
 )
 def test_an_image_of_a_new_version_is_not_brought_by_the_way(
     settings: Settings, done: Up, missing: list[str], asked: dict[str, Any]

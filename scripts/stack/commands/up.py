@@ -92,7 +92,7 @@ def bring_up(  # noqa: PLR0913  (options, each with a default)
         missing = containers.missing_images(settings, ground.engine)
         parts = {each.pin.part for each in waiting}
         others = {part for part in parts if not versions.starts_as_it_was(settings, ground.engine, part)}
-        if waiting and (rebuild or carried or others or parts & set(missing)):
+        if waiting and (overlay or rebuild or carried or others or parts & set(missing)):
             raise _needs_an_upgrade(waiting, carried)
         if not waiting or missing:
             only = missing if waiting else ()
@@ -195,7 +195,7 @@ def _told(waiting: Sequence[versions.Change]) -> str:
 def _needs_an_upgrade(waiting: Sequence[versions.Change], carried: BundleFile | None) -> StackError:
     command = "python3 scripts/upgrade.py" + (f" --bundle {carried.path}" if carried else "")
     return StackError(
-        f"A new image would bring {_told(waiting)} to the data that are here.",
+        f"That would bring {_told(waiting)} to the data that are here.",
         fix=f"{command}   does that with a backup, and goes back by itself where it does not work.",
         cause="upgrade-needed",
         exit_code=2,
