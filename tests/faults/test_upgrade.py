@@ -120,7 +120,7 @@ def test_a_migration_that_breaks_ends_where_it_began(rehearsal: Rehearsal) -> No
 
 def test_one_that_is_killed_in_the_middle_is_gone_back_from(rehearsal: Rehearsal) -> None:
     running = rehearsal.start(ROOT, rehearsal.older.python, "upgrade", "--yes")
-    running.until("Exchanging the images: done")
+    running.until("Exchanging the images: done", BUILD_SECONDS)
     running.tell(signal.SIGKILL, group=True)
     assert running.end().code == -signal.SIGKILL
     daemons = set(rehearsal.stack.daemons().values())

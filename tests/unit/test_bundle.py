@@ -461,6 +461,17 @@ def test_a_bundle_of_other_sources_is_refused(tmp_path: Path) -> None:
     assert why.value.cause == "bundle-of-other-sources"
 
 
+def test_a_damaged_bundle_is_refused_before_anything_is_done_with_it(tmp_path: Path) -> None:
+    members = {f"foundry-stack/{clone.START}": (ROOT / clone.START).read_bytes(), IMAGES: b"layers" * 100}
+    path = make_bundle(tmp_path, members)
+    assert up.checked_bundle(path, Stages()).manifest["images"] == {}
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"layers")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StackError, match=rf"{IMAGES} is not what it was"):
+        up.checked_bundle(path, Stages())
+
+
 def test_a_bundle_without_sources_fits_to_nothing(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="no scripts") as why:
         refuse_other_sources(BundleFile(make_bundle(tmp_path, {IMAGES: b"layers"})))
