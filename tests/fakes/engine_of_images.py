@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,12 +46,14 @@ class EngineOfImages:
         settings: of the project that its containers belong to.
         names: the image's id by each name.
         made_of: the image's id by each service that has a container.
+        gone: ids of images that somebody removed by force while a container was made of them.
         breaks_after: so many names are given, then the engine is gone; None: never.
     """
 
     settings: Settings
     names: dict[str, str] = field(default_factory=dict)
     made_of: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     breaks_after: int | None = None
 
     @property
@@ -68,7 +72,7 @@ class EngineOfImages:
 
     def get(self, name: str) -> Image:
         image = self.names.get(name, name)
-        if image not in {*self.names.values(), *self.made_of.values()}:
+        if image not in {*self.names.values(), *self.made_of.values()} - self.gone:
             raise ImageNotFound(name)  # type: ignore[no-untyped-call]
         return Image(self, image)
 
@@ -79,8 +83,18 @@ class EngineOfImages:
         found = {image for each, image in self.names.items() if each.endswith(f":{tag}")}
         return [Image(self, image) for image in sorted(found)]
 
-    def remove(self, name: str) -> None:
-        if self.names[name] in self.made_of.values() and list(self.names.values()).count(self.names[name]) == 1:
+    def load(self, data: Iterable[bytes]) -> None:
+        """As `docker load`: each image takes its name in the archive, whoever had it before."""
+        for name, image in json.loads(b"".join(data)).items():
+            self.do(name)
+            self.names[name] = image
+
+    def remove(self, name: str, force: bool = False) -> None:
+        if (
+            not force
+            and self.names[name] in self.made_of.values()
+            and list(self.names.values()).count(self.names[name]) == 1
+        ):
             raise APIError("conflict: a container is using it")  # type: ignore[no-untyped-call]
         del self.names[name]
 

@@ -67,10 +67,10 @@ class Run:
         self._err = err
         self._lines: list[str] = []
 
-    def until(self, begin: str) -> None:
+    def until(self, begin: str, seconds: float = RUN_SECONDS) -> None:
         """Read its output until a line begins so."""
         assert self.process.stdout is not None
-        with self._time_limit():
+        with self._time_limit(seconds):
             for line in self.process.stdout:
                 self._lines.append(line)
                 if line.startswith(begin):
@@ -107,7 +107,7 @@ class Run:
         return Ended(self.process.returncode, "".join(self._lines), self._err.read())
 
     @contextmanager
-    def _time_limit(self, seconds: float = RUN_SECONDS) -> Iterator[None]:
+    def _time_limit(self, seconds: float) -> Iterator[None]:
         """A script that hangs ends by SIGKILL, and so with an exit code that no test expects."""
         watchdog = threading.Timer(seconds, self.tell, [signal.SIGKILL], {"group": True})
         watchdog.start()

@@ -51,7 +51,9 @@ async def all_hear(leaving: AsyncExitStack, talkers: Sequence[Talker]) -> dict[s
 
 def crash(it: Links, service: str) -> None:
     """Kill the container's first process, and with it all others, as the kernel does; wait for the engine's restart."""
+    wait_until(lambda: ground.state(it, service)["Running"], RESTART_SECONDS)  # between restarts it has no process
     before = ground.state(it, service)
+    assert before["Pid"] > 0, before  # 0 would be this process's own group
     os.kill(before["Pid"], signal.SIGKILL)
     wait_until(
         lambda: (now := ground.state(it, service))["Running"] and now["StartedAt"] != before["StartedAt"],

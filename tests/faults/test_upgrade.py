@@ -120,7 +120,7 @@ def test_a_migration_that_breaks_ends_where_it_began(rehearsal: Rehearsal) -> No
 
 def test_one_that_is_killed_in_the_middle_is_gone_back_from(rehearsal: Rehearsal) -> None:
     running = rehearsal.start(ROOT, rehearsal.older.python, "upgrade", "--yes")
-    running.until("Exchanging the images: done")
+    running.until("Exchanging the images: done", BUILD_SECONDS)
     running.tell(signal.SIGKILL, group=True)
     assert running.end().code == -signal.SIGKILL
     daemons = set(rehearsal.stack.daemons().values())
@@ -144,9 +144,9 @@ def test_todays_versions_run_with_all_that_was_there(rehearsal: Rehearsal) -> No
 
 
 def contents(found: dict[str, Any]) -> dict[str, Any]:
-    """Without what only says how a version of Open WebUI keeps it: today's gives a chat more fields."""
+    """Without what only says how a version of Open WebUI keeps it: today's gives a chat more fields, also inside."""
     chats = [
-        [(each["id"], each["title"], {key: each["chat"][key] for key in keepsakes.CHAT}) for each in chats]
+        [(each["id"], each["title"], each["chat"]["models"], each["chat"]["messages"]) for each in chats]
         for chats in found["chats"]
     ]
     return {**found, "chats": chats}

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from urllib.parse import urlparse
 
 import pytest
+import requests
 from docker import DockerClient
 from docker.errors import ImageNotFound
 
 from fakes.bare_clone import Clone, make_clone
 from fakes.bundles import make_bundle
+from fakes.engine_of_images import EngineOfImages
 from stack import bootstrap
+from stack.commands import bundle as commands
+from stack.commands import up
 from stack.parts import containers
-from stack.parts.bundle import clone, debian, images_came_in_a_bundle, models, record, refuse_other_sources
+from stack.parts.bundle import (
+    clone,
+    debian,
+    images,
+    images_came_in_a_bundle,
+    models,
+    record,
+    refuse_other_sources,
+    writing,
+)
+from stack.parts.model.files import sha256
+from stack.reports.stages import Stages
 from stack.settings import ROOT, Settings, load
 from stack.tools import apt, offline
 from stack.tools.bundle_file import IMAGES, BundleFile
 from stack.tools.errors import StackError
-from stack.tools.process import run
+from stack.tools.process import Finished, run
 from stack.tools.progress import silent
 from stack.tools.root import as_root
 
@@ -89,6 +108,24 @@ def test_without_git_the_same_files_belong_to_it_as_with_git(tmp_path: Path) -> 
     assert set(walked) == {".gitignore", ".env.example", "README.md", "scripts/up.py", "services/a/Dockerfile"}
 
 
+@pytest.mark.parametrize(
+    ("git", "said"),
+    [
+        (Finished(128, "", "fatal: detected dubious ownership in repository"), "dubious ownership"),
+        (Finished(0, "README.md\0", ""), "scripts/up.py is not among them"),
+    ],
+)
+def test_a_clone_that_git_does_not_tell_of_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: Finished, said: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "README.md").touch()
+    monkeypatch.setattr(clone, "run", lambda argv: git)
+    with pytest.raises(StackError, match=said) as why:
+        clone.files(tmp_path)
+    assert f"safe.directory {tmp_path}" in why.value.fix
+
+
 def test_this_clone_gives_what_up_needs_and_no_secrets() -> None:
     found = clone.files()
     assert {"scripts/up.py", "scripts/requirements.lock", "compose.yaml", ".env.example", SERVICE_FILE} <= set(found)
@@ -144,6 +181,61 @@ def test_and_where_a_source_has_changed_since(settings: Settings, engine: FakeEn
     said: list[str] = []
     assert not images_came_in_a_bundle(settings, cast(DockerClient, engine), said.append)
     assert said == [f"{SERVICE_FILE} is another than in the bundle that the images came in: they are built here."]
+
+
+@pytest.mark.parametrize("failure", [None, StackError("No room.", fix="", cause="disk-full")])
+def test_a_bundle_is_built_under_names_that_no_stack_runs_from(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: StackError | None
+) -> None:
+    images = EngineOfImages(settings)
+    images.names = {containers.image_of(settings, service): "old" for service in containers.BUILT}
+
+    def build(settings: Settings, *_: Any, assume_yes: bool) -> None:
+        images.names |= {containers.image_of(settings, service): "new" for service in containers.BUILT}
+
+    def write(settings: Settings, target: Path, stage: Any) -> Any:
+        assert {images.names[containers.image_of(settings, service)] for service in containers.BUILT} == {"new"}
+        if failure:
+            raise failure
+
+    monkeypatch.setattr(commands, "client", lambda: images)
+    monkeypatch.setattr(commands, "make_images", build)
+    monkeypatch.setattr(commands.bundle, "make", write)
+    with pytest.raises(StackError) if failure else nullcontext():
+        commands.make_bundle(settings, Stages(), tmp_path / "bundle.tar", assume_yes=True)
+    assert images.names == {containers.image_of(settings, service): "old" for service in containers.BUILT}
+
+
+# --- the file ---
+
+
+def test_a_file_that_changes_under_its_checksum_ends_in_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def then_changed(file: Path) -> str:
+        digest = sha256(file)
+        if file.name == "weights":
+            file.write_bytes(b"other!")
+        return digest
+
+    monkeypatch.setattr(writing, "sha256", then_changed)
+    with pytest.raises(StackError, match="weights was changed") as why:
+        make_bundle(tmp_path, {"models/weights": b"weight"})
+    assert why.value.cause == "file-changed"
+    assert {each.name for each in tmp_path.iterdir()} == {"work"}
+
+
+def test_there_must_be_room_for_what_is_written_however_much_that_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model cache may hold a model of several GB."""
+    members = {"models/weights": bytes(1000)}
+    asked: list[Any] = []
+    monkeypatch.setattr(writing, "require_room", lambda needs, what: asked.append(needs))
+    make_bundle(tmp_path, members)
+    ((folder, needed),) = asked[0].items()
+    assert folder == tmp_path
+    assert 1000 < needed < 1000 + 1000
 
 
 # --- models ---
@@ -270,18 +362,117 @@ def test_pip_finds_only_the_bundles_packages_and_all_of_it_is_gone_afterwards(
     monkeypatch.delenv("PIP_NO_INDEX", raising=False)
     bundle = BundleFile(make_bundle(tmp_path, {"wheels/one.whl": b"one"}))
     with offline.python_packages(bundle):
-        folder = Path(os.environ["PIP_FIND_LINKS"])
+        folder = Path(urlparse(os.environ["PIP_FIND_LINKS"]).path)
+        assert folder.parent == offline.ROOT == ROOT, "beside .venv: /tmp may be small"
+        assert run(["git", "-C", str(ROOT), "check-ignore", "--quiet", str(folder)]).code == 0
         assert (os.environ["PIP_NO_INDEX"], (folder / "one.whl").read_bytes()) == ("1", b"one")
     assert os.environ["PIP_FIND_LINKS"] == "/somewhere/else"
     assert "PIP_NO_INDEX" not in os.environ
     assert not folder.exists()
 
 
+@needs_apt
+def test_a_blank_in_the_folders_name_confuses_neither_pip_nor_apt(
+    fresh: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    shutil.copy(make_package(tmp_path), packages)
+    debian._write_index(packages)
+    members = {f"debian/{file.name}": file.read_bytes() for file in packages.iterdir()}
+    bundle = BundleFile(make_bundle(tmp_path, {**members, **wheels_of(fresh)}, release=apt.release()))
+    monkeypatch.setattr(offline, "ROOT", tmp_path / "my stack")
+    offline.ROOT.mkdir()
+    with offline.system_packages(bundle), offline.python_packages(bundle):
+        assert apt.candidate(PACKAGE) == (2, 5)
+        found = run([sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(tmp_path / "got"), "first"])
+    assert found.code == 0, found.err
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_where_a_bundle_can_not_be_unpacked_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    bundle = BundleFile(make_bundle(tmp_path, {"wheels/one.whl": b"one"}))
+
+    def no_room(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if full:
+        monkeypatch.setattr(bundle, "take_out_folder", no_room)
+    else:
+        monkeypatch.setattr(offline, "ROOT", tmp_path / "nowhere")
+    with (
+        pytest.raises(StackError, match="No space left" if full else "nowhere") as why,
+        offline.python_packages(bundle),
+    ):
+        pass
+    assert why.value.cause == "bundle-not-unpacked"
+
+
+# --- the images ---
+
+
+def test_an_engine_that_hangs_while_it_takes_the_images_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(_: Any) -> None:
+        raise requests.exceptions.ReadTimeout("read timed out")
+
+    engine = SimpleNamespace(images=SimpleNamespace(load=hang))
+    monkeypatch.setattr(images, "client", lambda timeout: engine)
+    with pytest.raises(StackError, match="read timed out") as why:
+        images.load(settings, BundleFile(make_bundle(tmp_path, {IMAGES: b"layers"})), silent)
+    assert why.value.cause == "images-not-loaded"
+
+
+def test_a_changed_source_stops_nobody_who_can_build_nothing(
+    settings: Settings,
+    engine: FakeEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A persona that was added on a machine without a network, say."""
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise StackError("The base image can't be pulled.", fix="", cause="base-image-missing")
+
+    noted(settings, engine, tmp_path, **{SERVICE_FILE: b"as it was"})
+    monkeypatch.setattr(up, "ensure_base_images", missing)
+    up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True)
+    assert "the images that are here start" in capsys.readouterr().out
+    with pytest.raises(StackError):
+        up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True, rebuild="chainlit")
+    engine.ids[containers.image_of(settings, "gateway")] = "sha256:as after an upgrade that was gone back from"
+    up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True)
+    del engine.ids[containers.image_of(settings, "gateway")]
+    with pytest.raises(StackError):
+        up.make_images(settings, cast(DockerClient, engine), Stages(), assume_yes=True)
+
+
 def test_a_bundle_of_other_sources_is_refused(tmp_path: Path) -> None:
 
-    same = {f"foundry-stack/{SERVICE_FILE}": (ROOT / SERVICE_FILE).read_bytes()}
+    same = {f"foundry-stack/{name}": (ROOT / name).read_bytes() for name in (clone.START, SERVICE_FILE)}
     refuse_other_sources(BundleFile(make_bundle(tmp_path, same)))
-    other = BundleFile(make_bundle(tmp_path, {f"foundry-stack/{SERVICE_FILE}": b"other"}))
+    other = BundleFile(make_bundle(tmp_path, {**same, f"foundry-stack/{SERVICE_FILE}": b"other"}))
     with pytest.raises(StackError, match=SERVICE_FILE) as why:
         refuse_other_sources(other)
     assert why.value.cause == "bundle-of-other-sources"
+
+
+def test_a_damaged_bundle_is_refused_before_anything_is_done_with_it(tmp_path: Path) -> None:
+    members = {f"foundry-stack/{clone.START}": (ROOT / clone.START).read_bytes(), IMAGES: b"layers" * 100}
+    path = make_bundle(tmp_path, members)
+    assert up.checked_bundle(path, Stages()).manifest["images"] == {}
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"layers")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StackError, match=rf"{IMAGES} is not what it was"):
+        up.checked_bundle(path, Stages())
+
+
+def test_a_bundle_without_sources_fits_to_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="no scripts") as why:
+        refuse_other_sources(BundleFile(make_bundle(tmp_path, {IMAGES: b"layers"})))
+    assert why.value.cause == "bundle-incomplete"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,11 +13,12 @@ from docker import DockerClient
 from stack.commands import up
 from stack.parts import containers, versions, way_back
 from stack.parts.versions import Change, Pin
-from stack.probes import Report
+from stack.probes import Check, Layer, Report, Status
 from stack.reports.stages import Stages
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
+CARRIED = SimpleNamespace(path=Path("/a/bundle.tar"))
 CHANGE = Change(Pin("open-webui", "open-webui", "2", "a.in"), "1")
 
 
@@ -28,9 +30,19 @@ class Up:
         self.waiting = [CHANGE]
         self.missing: list[str] = []
         self.kept: list[Settings] = []
+        self.others: set[str] = set()
+        self.noted = 0
+        self.status = Status.OK
 
     def make(self, *_: Any, assume_yes: bool, rebuild: Any, only: Sequence[str], carried: Any) -> None:
         self.built.append(only)
+
+    def note(self, settings: Settings, client: DockerClient) -> None:
+        self.noted += 1
+
+
+def answer(status: Status) -> Check:
+    return Check("answer", Layer.ANSWER, "chainlit", status, 0.0, None, None, "")
 
 
 @pytest.fixture
@@ -44,7 +56,9 @@ def done(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Up:
     ground = up.Ground(settings, cast(DockerClient, None), [])
     monkeypatch.setattr(up, "prepare", lambda settings, stages, *, assume_yes, carried: ground)
     monkeypatch.setattr(up, "start_host", lambda ground, stages: None)
-    monkeypatch.setattr(up, "start_pages", lambda ground, stages, *, overlay: Report([]))
+    monkeypatch.setattr(up, "start_pages", lambda ground, stages, *, overlay: Report([answer(done.status)]))
+    monkeypatch.setattr(versions, "starts_as_it_was", lambda settings, client, part: part not in done.others)
+    monkeypatch.setattr(versions, "note", done.note)
     monkeypatch.setattr(versions, "changes_for_data", lambda settings, client: done.waiting)
     monkeypatch.setattr(containers, "missing_images", lambda settings, client: done.missing)
     monkeypatch.setattr(up, "make_images", done.make)
@@ -78,7 +92,13 @@ def test_who_may_upgrade_builds_everything(settings: Settings, done: Up) -> None
 
 
 @pytest.mark.parametrize(
-    ("missing", "asked"), [([], {"rebuild": "open-webui"}), (["open-webui"], {}), ([], {"carried": object()})]
+    ("missing", "asked"),
+    [
+        ([], {"rebuild": "open-webui"}),
+        (["open-webui"], {}),
+        ([], {"carried": CARRIED}),
+        ([], {"overlay": "compose.dev.yaml"}),
+    ],
 )
 def test_an_image_of_a_new_version_is_not_brought_by_the_way(
     settings: Settings, done: Up, missing: list[str], asked: dict[str, Any]
@@ -87,7 +107,24 @@ def test_an_image_of_a_new_version_is_not_brought_by_the_way(
     with pytest.raises(StackError) as refused:
         up.bring_up(settings, Stages(), assume_yes=True, **asked)
     assert refused.value.cause == "upgrade-needed"
+    assert ("upgrade.py --bundle /a/bundle.tar " in refused.value.fix) == ("carried" in asked)
     assert done.built == []
+
+
+def test_an_image_that_has_not_written_the_data_is_not_started_with_them(settings: Settings, done: Up) -> None:
+    done.others = {"open-webui"}
+    with pytest.raises(StackError) as refused:
+        up.bring_up(settings, Stages(), assume_yes=True)
+    assert refused.value.cause == "upgrade-needed"
+
+
+def test_what_writes_the_data_is_noted_once_it_answers(settings: Settings, done: Up) -> None:
+    done.status = Status.FAILED
+    up.bring_up(settings, Stages(), assume_yes=True)
+    assert done.noted == 0
+    done.status = Status.DEGRADED
+    up.bring_up(settings, Stages(), assume_yes=True)
+    assert done.noted == 1
 
 
 def test_nothing_starts_in_the_middle_of_an_upgrade(

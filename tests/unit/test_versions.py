@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import requests
 from docker import DockerClient
+from docker.errors import DockerException
 
+from fakes.engine_of_images import EngineOfImages
 from stack.parts import containers, versions
-from stack.parts.versions import TABLES, Change, Pin
+from stack.parts.keeping import beside
+from stack.parts.versions import KEEPERS, TABLES, Change, Pin
 from stack.settings import ROOT, Settings, default_values
-
-NOBODY = cast(DockerClient, None)
+from stack.tools.errors import StackError
+from stack.tools.process import Finished
 
 
 @pytest.fixture
@@ -23,14 +29,35 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
+def engine(settings: Settings) -> EngineOfImages:
+    """Runs a container of each service, made of an image whose id is the service's name."""
+    engine = EngineOfImages(settings)
+    engine.names = {containers.image_of(settings, service): service for service in containers.BUILT}
+    engine.start()
+    return engine
+
+
+@pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> dict[str, dict[str, str]]:
-    """What the images hold: at first, what this clone pins."""
+    """What the images hold, by their ids: at first, what this clone pins."""
     found = {part: {**versions.locked(part)} for part in versions.PYTHONS}
     for pin in versions.pinned(settings):
         if pin.name == TABLES:
             found[pin.part][TABLES] = pin.version
-    monkeypatch.setattr(versions, "in_use", lambda settings, client, part: found.get(part, {}))
+    monkeypatch.setattr(versions, "_inside", lambda settings, client, part, image: found.get(image, {}))
     return found
+
+
+@pytest.fixture(autouse=True)
+def volumes(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Those that are there: none at first."""
+    found: set[str] = set()
+    monkeypatch.setattr(containers, "has_volume", lambda settings, client, volume: volume in found)
+    return found
+
+
+def client(engine: EngineOfImages) -> DockerClient:
+    return cast(DockerClient, engine)
 
 
 def test_every_pin_of_the_repository_is_in_the_list(settings: Settings) -> None:
@@ -52,49 +79,140 @@ def test_each_stands_in_one_place_only(settings: Settings) -> None:
     assert all((ROOT / pin.file).exists() for pin in versions.pinned(settings))
 
 
-def test_a_published_image_has_its_own_version(settings: Settings) -> None:
-    published = settings.model_copy(update={"open_webui_image": "ghcr.io/open-webui/open-webui:v1"})
-    assert "open-webui" not in {pin.part for pin in versions.pinned(published)}
+def test_of_a_published_image_the_name_is_the_version(
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]], volumes: set[str]
+) -> None:
+    volumes.update(KEEPERS.values())
+    published = settings.model_copy(update={"open_webui_image": "published:1"})
+    assert [pin for pin in versions.pinned(published) if pin.part == "open-webui"] == [
+        Pin("open-webui", "OPEN_WEBUI_IMAGE", "published:1", ".env")
+    ]
+    versions.note(published, client(engine))
+    assert versions.changes_for_data(published, client(engine)) == []
+    newer = settings.model_copy(update={"open_webui_image": "published:2"})
+    (change,) = versions.changes_for_data(newer, client(engine))
+    assert (change.before, change.pin.version) == ("published:1", "published:2")
 
 
-def test_nothing_changes_where_all_is_as_pinned(settings: Settings, here: dict[str, dict[str, str]]) -> None:
-    assert versions.changes(settings, NOBODY) == []
-    assert versions.along(settings, NOBODY) == 0
+def test_nothing_changes_where_all_is_as_pinned(
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]]
+) -> None:
+    assert versions.changes(settings, client(engine)) == []
+    assert versions.along(settings, client(engine)) == 0
 
 
-def test_what_would_change_is_told(settings: Settings, here: dict[str, dict[str, str]]) -> None:
+def test_what_would_change_is_told(settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]]) -> None:
     here["open-webui"]["open-webui"] = "0.11.4"
     here["open-webui"]["aiohttp"] = "3.13.5"
     del here["chainlit"]["pypdf"]
     here["chainlit"][TABLES] = "v0000_nothing"
-    found = {(each.pin.part, each.pin.name): each.before for each in versions.changes(settings, NOBODY)}
+    found = {(each.pin.part, each.pin.name): each.before for each in versions.changes(settings, client(engine))}
     assert found == {
         ("open-webui", "open-webui"): "0.11.4",
         ("chainlit", "pypdf"): None,
         ("chainlit", TABLES): "v0000_nothing",
     }
-    assert versions.along(settings, NOBODY) == 1
+    assert versions.along(settings, client(engine)) == 1
 
 
-def test_where_nothing_is_nothing_changes(settings: Settings, here: dict[str, dict[str, str]]) -> None:
+def test_where_nothing_is_nothing_changes(
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]]
+) -> None:
     here.clear()
-    assert versions.changes(settings, NOBODY) == []
+    assert versions.changes(settings, client(engine)) == []
 
 
 def test_only_those_count_for_data_who_have_some(
-    monkeypatch: pytest.MonkeyPatch, settings: Settings, here: dict[str, dict[str, str]]
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]], volumes: set[str]
 ) -> None:
     for part in here.values():
         part.update(dict.fromkeys(part, "0"))
-    volumes: set[str] = set()
-    monkeypatch.setattr(containers, "has_volume", lambda settings, client, volume: volume in volumes)
-    assert versions.changes_for_data(settings, NOBODY) == []
+    assert versions.changes_for_data(settings, client(engine)) == []
     volumes.add("open-webui-data")
-    found = versions.changes_for_data(settings, NOBODY)
+    found = versions.changes_for_data(settings, client(engine))
     assert Change(
         Pin("open-webui", "open-webui", _pinned("open-webui"), "services/open-webui/requirements.in"), "0"
     ) in (found)
     assert {each.pin.part for each in found} == {"open-webui"}
+
+
+def test_data_whose_images_are_gone_have_the_version_that_was_noted(
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]], volumes: set[str]
+) -> None:
+    """As after `git pull`, `down.py` and `docker system prune -a`."""
+    volumes.update(KEEPERS.values())
+    here["open-webui"]["open-webui"] = "0.11.4"
+    versions.note(settings, client(engine))
+    engine.made_of, engine.names = {}, {}
+    (change,) = versions.changes_for_data(settings, client(engine))
+    assert (change.pin.name, change.before) == ("open-webui", "0.11.4")
+    assert not versions.starts_as_it_was(settings, client(engine), "open-webui")
+
+
+def test_an_image_that_was_built_since_has_not_written_the_data(
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]], volumes: set[str]
+) -> None:
+    """As after `docker compose build` and `down.py`."""
+    volumes.update(KEEPERS.values())
+    here["old"] = {**here["open-webui"], "open-webui": "0.11.4"}
+    engine.made_of["open-webui"] = "old"
+    assert versions.starts_as_it_was(settings, client(engine), "open-webui")
+    versions.note(settings, client(engine))
+    engine.made_of = {}
+    (change,) = versions.changes_for_data(settings, client(engine))
+    assert (change.pin.name, change.before) == ("open-webui", "0.11.4")
+    assert not versions.starts_as_it_was(settings, client(engine), "open-webui")
+    assert versions.starts_as_it_was(settings, client(engine), "chainlit")
+
+
+def test_what_nobody_knows_is_not_taken_for_the_same(
+    settings: Settings, engine: EngineOfImages, here: dict[str, dict[str, str]], volumes: set[str]
+) -> None:
+    volumes.add("chainlit-data")
+    engine.made_of, engine.names = {}, {}
+    found = versions.changes_for_data(settings, client(engine))
+    assert "chainlit" in {each.pin.name for each in found}
+    assert {(each.pin.part, each.before) for each in found} == {("chainlit", versions.UNKNOWN)}
+    assert not versions.starts_as_it_was(settings, client(engine), "chainlit")
+
+
+# --- asking an image ---
+
+
+def test_an_image_is_asked_whatever_the_engine_does_with_logs(
+    settings: Settings, engine: EngineOfImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `docker exec`: what the SDK's `run` gives is the container's log, and nothing where the engine keeps none."""
+    printed = ["", '{"Open_WebUI": "1"}']
+    asked: list[Any] = []
+
+    def run(argv: list[str], **_: Any) -> Finished:
+        asked.append(argv)
+        return Finished(0, printed.pop(0), "")
+
+    monkeypatch.setattr(beside, "container_beside", lambda *_: nullcontext(SimpleNamespace(name="beside")))
+    monkeypatch.setattr(beside.process, "run", run)
+    assert versions.in_use(settings, client(engine), "open-webui") == {"open-webui": "1"}
+    assert versions.in_use(settings, client(engine), "open-webui") == {"open-webui": "1"}, "known from now on"
+    assert [argv[:4] for argv in asked] == [["docker", "exec", "beside", "python3"]] * 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        requests.exceptions.ReadTimeout("slow"),
+        DockerException("refused"),
+        StackError("", fix="", cause="program-failed"),
+    ],
+)
+def test_an_image_that_does_not_answer_is_unknown(
+    settings: Settings, engine: EngineOfImages, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(beside, "container_beside", fail)
+    assert versions.in_use(settings, client(engine), "open-webui") == {}
 
 
 def test_the_example_of_a_published_image_is_the_version_that_is_tested() -> None:

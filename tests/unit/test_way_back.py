@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,11 +12,12 @@ from docker.errors import APIError
 
 from fakes.engine_of_images import EngineOfImages
 from stack.parts import containers, keeping, way_back
-from stack.parts.containers import BUILT, image_of
+from stack.parts.containers import BUILT, SERVICE_LABEL, image_of
 from stack.settings import Settings
 from stack.tools.errors import StackError
 from stack.tools.progress import silent
 
+BACKUP = Path(__file__)  # any file that is there
 OLD = {service: f"sha256:old-{service}" for service in BUILT}
 NEW = {service: f"sha256:new-{service}" for service in BUILT}
 
@@ -70,12 +72,41 @@ def test_what_differs(settings: Settings, engine: EngineOfImages) -> None:
     assert way_back.differ(settings, client(engine)) == [each for each in BUILT if each != "gateway"]
 
 
+def test_the_image_in_use_is_the_containers_while_it_is_here(settings: Settings, engine: EngineOfImages) -> None:
+    engine.names[image_of(settings, "chainlit")] = NEW["chainlit"]  # as after `docker compose build`
+    assert containers.image_in_use(settings, client(engine), "chainlit") == OLD["chainlit"]
+    engine.gone.add(OLD["chainlit"])
+    assert containers.image_in_use(settings, client(engine), "chainlit") == NEW["chainlit"]
+    engine.made_of, engine.names = {}, {}
+    assert containers.image_in_use(settings, client(engine), "chainlit") is None
+
+
+def test_who_is_starting_yet(settings: Settings) -> None:
+    """Unhealthy is who takes longer than the healthcheck thinks; who was restarted has failed, whatever it does now."""
+    seen = {
+        "healthy": ("running", 0, "healthy"),
+        "long": ("running", 0, "unhealthy"),
+        "begins": ("running", 0, "starting"),
+        "again": ("running", 1, "starting"),
+        "ended": ("exited", 0, "unhealthy"),
+    }
+
+    def found(all: bool, filters: dict[str, list[str]]) -> list[Any]:  # noqa: A002
+        (service,) = [each.partition("=")[2] for each in filters["label"] if each.startswith(SERVICE_LABEL)]
+        status, restarts, health = seen[service]
+        state = {"Status": status, "Health": {"Status": health}}
+        return [SimpleNamespace(attrs={"State": state, "RestartCount": restarts})]
+
+    docker = cast(DockerClient, SimpleNamespace(containers=SimpleNamespace(list=found)))
+    assert containers.still_starting(settings, docker, list(seen)) == ["long", "begins"]
+
+
 def test_an_upgrade_that_works_leaves_the_new_images_and_nothing_else(
     settings: Settings, engine: EngineOfImages
 ) -> None:
-    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way_back.cross(settings, client(engine), BACKUP)
     assert named(engine, settings) == NEW
-    assert way_back.pending(settings) == way_back.WayBack(Path("/a/backup"), OLD)
+    assert way_back.pending(settings) == way_back.WayBack(BACKUP, OLD)
     engine.start()
     way_back.forget(settings, client(engine))
     assert way_back.pending(settings) is None
@@ -85,12 +116,12 @@ def test_an_upgrade_that_works_leaves_the_new_images_and_nothing_else(
 def test_going_back_brings_the_old_images_and_the_data(
     settings: Settings, engine: EngineOfImages, restored: list[Path]
 ) -> None:
-    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way_back.cross(settings, client(engine), BACKUP)
     engine.start()
     way = way_back.pending(settings)
     assert way
     way_back.take(settings, client(engine), way, silent)
-    assert restored == [Path("/a/backup")]
+    assert restored == [BACKUP]
     engine.start()
     way_back.forget(settings, client(engine))
     assert engine.names == {image_of(settings, service): OLD[service] for service in BUILT}
@@ -102,7 +133,7 @@ def test_wherever_the_exchange_breaks_off_there_is_a_way_back_or_nothing_has_cha
 ) -> None:
     engine.breaks_after = names_given
     with pytest.raises(APIError):
-        way_back.cross(settings, client(engine), Path("/a/backup"))
+        way_back.cross(settings, client(engine), BACKUP)
     engine.breaks_after = None
     if way := way_back.pending(settings):
         way_back.take(settings, client(engine), way, silent)
@@ -110,7 +141,7 @@ def test_wherever_the_exchange_breaks_off_there_is_a_way_back_or_nothing_has_cha
 
 
 def test_going_back_can_be_done_again(settings: Settings, engine: EngineOfImages, restored: list[Path]) -> None:
-    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way_back.cross(settings, client(engine), BACKUP)
     way = way_back.pending(settings)
     assert way
     engine.breaks_after = 2
@@ -126,7 +157,7 @@ def test_going_back_can_be_done_again(settings: Settings, engine: EngineOfImages
 def test_the_way_back_is_known_until_the_data_are_back(
     settings: Settings, engine: EngineOfImages, restored: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way_back.cross(settings, client(engine), BACKUP)
     way = way_back.pending(settings)
     assert way
     with monkeypatch.context() as broken, pytest.raises(ZeroDivisionError):
@@ -135,19 +166,39 @@ def test_the_way_back_is_known_until_the_data_are_back(
     assert way_back.pending(settings) == way
 
 
-def test_an_image_that_is_gone_is_told_before_the_data_are_touched(
-    settings: Settings, engine: EngineOfImages, restored: list[Path]
+@pytest.mark.parametrize("lost", ["image", "backup"])
+def test_a_way_back_that_is_lost_is_told_before_anything_is_touched_and_blocks_nobody(
+    settings: Settings, engine: EngineOfImages, restored: list[Path], lost: str, tmp_path: Path
 ) -> None:
-    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way_back.cross(settings, client(engine), tmp_path / "gone" if lost == "backup" else BACKUP)
     engine.start()
-    engine.names = {name: image for name, image in engine.names.items() if image != OLD["chainlit"]}
+    if lost == "image":
+        engine.gone.add(OLD["chainlit"])
+    way, before = way_back.pending(settings), engine.made_of
+    assert way
+    with pytest.raises(StackError, match="image of chainlit" if lost == "image" else "/gone") as refused:
+        way_back.take(settings, client(engine), way, silent)
+    assert refused.value.cause == "way-back-lost"
+    assert (f"restore.py {BACKUP} --replace" in refused.value.fix) == (lost == "image")
+    assert (restored, engine.made_of, named(engine, settings)) == ([], before, NEW)
+    way_back.refuse_in_the_middle(settings)
+    assert (settings.state / way_back.LOST).exists()
+
+
+def test_the_room_of_the_new_images_is_free_when_the_data_come_back(
+    settings: Settings, engine: EngineOfImages, restored: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way_back.cross(settings, client(engine), BACKUP)
     way = way_back.pending(settings)
     assert way
-    with pytest.raises(StackError, match="image of chainlit from before") as lost:
-        way_back.take(settings, client(engine), way, silent)
-    assert lost.value.cause == "way-back-lost"
-    assert "/a/backup" in lost.value.fix
-    assert restored == []
+
+    def restore(*_: Any, **__: Any) -> None:
+        assert not set(NEW.values()) & set(engine.names.values())
+        restored.append(BACKUP)
+
+    monkeypatch.setattr(keeping, "restore", restore)
+    way_back.take(settings, client(engine), way, silent)
+    assert restored == [BACKUP]
 
 
 def test_what_is_in_use_gets_its_name_back(settings: Settings, engine: EngineOfImages) -> None:
@@ -158,7 +209,7 @@ def test_what_is_in_use_gets_its_name_back(settings: Settings, engine: EngineOfI
 
 def test_nothing_else_goes_on_in_the_middle_of_an_upgrade(settings: Settings, engine: EngineOfImages) -> None:
     way_back.refuse_in_the_middle(settings)
-    way_back.cross(settings, client(engine), Path("/a/backup"))
+    way_back.cross(settings, client(engine), BACKUP)
     with pytest.raises(StackError) as refused:
         way_back.refuse_in_the_middle(settings)
     assert (refused.value.cause, refused.value.exit_code) == ("upgrade-interrupted", 2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from stack.commands.up import make_images
-from stack.parts import bundle
+from stack.parts import bundle, containers
 from stack.parts.single_run import alone
 from stack.reports.console import make_console, print_table
 from stack.reports.errors import guarded
@@ -57,8 +57,12 @@ def make_bundle(settings: Settings, stages: Stages, target: Path, *, assume_yes:
         fix = f"mkdir -p {target.parent}   Then run this again."
         raise StackError(f"There is no folder {target.parent}.", fix=fix, cause="folder-missing", exit_code=2)
     with alone(settings):
-        make_images(settings, client(), stages, assume_yes=assume_yes)
-        return bundle.make(settings, target, stages.stage)
+        engine, named = client(), bundle.named_for_a_bundle(settings)
+        try:
+            make_images(named, engine, stages, assume_yes=assume_yes)
+            return bundle.make(named, target, stages.stage)
+        finally:
+            containers.remove_images(named, engine)
 
 
 def _name() -> str:

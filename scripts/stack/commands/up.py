@@ -39,6 +39,7 @@ from stack.tools.bundle_file import BundleFile
 from stack.tools.docker_engine import client
 from stack.tools.errors import StackError
 
+WELL = (0, 3)  # 3: it answers, but not as it should
 DEVELOPMENT = """\
 Development mode. Save a file in services/chainlit, and the chat loads again by itself (one that stays silent has an
 error, which `docker compose logs chainlit` shows). Save one in services/webgpu-static/page, and load the page again.
@@ -89,8 +90,10 @@ def bring_up(  # noqa: PLR0913  (options, each with a default)
         ground = prepare(settings, stages, assume_yes=assume_yes, carried=carried)
         waiting = [] if may_upgrade else versions.changes_for_data(settings, ground.engine)
         missing = containers.missing_images(settings, ground.engine)
-        if waiting and (rebuild or carried or {each.pin.part for each in waiting} & set(missing)):
-            raise _needs_an_upgrade(waiting)
+        parts = {each.pin.part for each in waiting}
+        others = {part for part in parts if not versions.starts_as_it_was(settings, ground.engine, part)}
+        if waiting and (overlay or rebuild or carried or others or parts & set(missing)):
+            raise _needs_an_upgrade(waiting, carried)
         if not waiting or missing:
             only = missing if waiting else ()
             make_images(
@@ -102,7 +105,10 @@ def bring_up(  # noqa: PLR0913  (options, each with a default)
                 f"This clone has {_told(waiting)}: `python3 scripts/upgrade.py` brings that. What is here starts."
             )
         start_host(ground, stages)
-        return start_pages(ground, stages, overlay=overlay)
+        report = start_pages(ground, stages, overlay=overlay)
+        if report.exit_code in WELL:
+            versions.note(settings, ground.engine)
+        return report
 
 
 def prepare(settings: Settings, stages: Stages, *, assume_yes: bool, carried: BundleFile | None = None) -> Ground:
@@ -148,9 +154,15 @@ def make_images(  # noqa: PLR0913  (options, each with a default)
         return
     if rebuild is None and bundle.images_came_in_a_bundle(settings, engine, stages.say):
         return
-    with stages.stage("Base images") as progress:
-        bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
-        settings = _with_build_inputs(settings, bases)
+    try:
+        with stages.stage("Base images") as progress:
+            bases = ensure_base_images(settings, assume_yes=assume_yes, progress=progress, say=stages.say)
+    except StackError as unreachable:
+        if rebuild or not bundle.can_do_without_building(settings, engine):
+            raise
+        stages.say(f"{unreachable.message}\nNothing can be built here: the images that are here start, as they are.")
+        return
+    settings = _with_build_inputs(settings, bases)
     with stages.stage("Images") as progress:
         containers.build(settings, progress, anew=rebuild, only=only)
 
@@ -180,10 +192,11 @@ def _told(waiting: Sequence[versions.Change]) -> str:
     return ", ".join(f"{each.pin.name} {each.pin.version} ({each.before or 'none'} now)" for each in waiting)
 
 
-def _needs_an_upgrade(waiting: Sequence[versions.Change]) -> StackError:
+def _needs_an_upgrade(waiting: Sequence[versions.Change], carried: BundleFile | None) -> StackError:
+    command = "python3 scripts/upgrade.py" + (f" --bundle {carried.path}" if carried else "")
     return StackError(
-        f"A new image would bring {_told(waiting)} to the data that are here.",
-        fix="python3 scripts/upgrade.py   does that with a backup, and goes back by itself where it does not work.",
+        f"That would bring {_told(waiting)} to the data that are here.",
+        fix=f"{command}   does that with a backup, and goes back by itself where it does not work.",
         cause="upgrade-needed",
         exit_code=2,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from docker import DockerClient
+from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from stack.settings import ROOT, Settings
@@ -58,6 +61,16 @@ def has_volume(settings: Settings, client: DockerClient, volume: str) -> bool:
     """Whether the project has that volume, by its name in compose.yaml."""
     name = f"{settings.compose_project_name}_{volume}"
     return any(each.name == name for each in client.volumes.list(filters={"name": name}))
+
+
+def size_of_volumes(settings: Settings, client: DockerClient) -> int:
+    """Bytes in the project's volumes; 0 where the engine does not say."""
+    try:
+        volumes = client.df()["Volumes"] or ()
+    except (DockerException, OSError):  # OSError: of the library below the SDK, where adding up takes too long
+        return 0
+    prefix = f"{settings.compose_project_name}_"
+    return sum(max(each["UsageData"]["Size"], 0) for each in volumes if each["Name"].startswith(prefix))
 
 
 def run_once(settings: Settings, client: DockerClient, service: str, timeout: float = 60) -> Container:
@@ -162,6 +175,18 @@ def _not_all_up(done: Finished) -> StackError:
     )
 
 
+def still_starting(settings: Settings, client: DockerClient, services: Sequence[str]) -> list[str]:
+    """Those of the services whose container runs since it was started, and is not healthy."""
+    found = {service: of_project(settings, client, service) for service in services}
+    return [service for service, made in found.items() if any(_is_starting(each.attrs) for each in made)]
+
+
+def _is_starting(attrs: Mapping[str, Any]) -> bool:
+    state = attrs["State"]
+    health = (state.get("Health") or {}).get("Status")
+    return state["Status"] == "running" and attrs["RestartCount"] == 0 and health in ("starting", "unhealthy")
+
+
 def last_words(settings: Settings, lines: int = 200) -> str:
     """The end of each container's log, for a file."""
     arguments = ["logs", "--no-color", "--timestamps", "--tail", str(lines)]
@@ -206,6 +231,18 @@ def _not_all_gone(done: Finished) -> StackError:
 def image_of(settings: Settings, service: str) -> str:
     """The name of the service's image."""
     return f"{IMAGES}/{service}:{settings.image_tag}"
+
+
+def image_in_use(settings: Settings, client: DockerClient, service: str) -> str | None:
+    """The id of the image that the service's container is made from, be it stopped; else of the one with its name.
+
+    None where neither is here.
+    """
+    made_from = (str(each.attrs["Image"]) for each in of_project(settings, client, service))
+    for name in (*made_from, image_of(settings, service)):
+        with suppress(ImageNotFound):
+            return str(client.images.get(name).id)
+    return None
 
 
 def images(settings: Settings, client: DockerClient) -> list[str]:

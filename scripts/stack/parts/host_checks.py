@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from docker import DockerClient
 
+from stack.parts.containers import size_of_volumes
 from stack.parts.disk import MB, require_room
 from stack.settings import PORTS, Settings
 from stack.tools.errors import StackError
@@ -39,6 +40,16 @@ def check_disk(settings: Settings, client: DockerClient | None, *, first_time: b
     """
     images, model = (IMAGES_DISK, MODEL_DISK) if first_time else (RUNNING_DISK, RUNNING_DISK)
     require_room({settings.state: model, docker_root(client): images}, "the stack")
+
+
+def check_disk_for_upgrade(settings: Settings, client: DockerClient) -> None:
+    """Refuse an upgrade on a disk that would be full before the end: new images, a backup, and room for the way back.
+
+    Raises:
+        StackError: ``disk-full``; exit code 2.
+    """
+    data = size_of_volumes(settings, client)
+    require_room({docker_root(client): IMAGES_DISK + data, settings.backups: data}, "the upgrade")
 
 
 def check_cpus(settings: Settings, client: DockerClient) -> None:

@@ -18,9 +18,11 @@ from docker.errors import DockerException
 from packaging.utils import canonicalize_name
 
 from stack.parts import containers
+from stack.parts.keeping import beside
 from stack.parts.model.identity import WEIGHTS
 from stack.parts.state import read_json, write_json
 from stack.settings import ROOT, Settings
+from stack.tools.errors import StackError
 
 HOST = "host"
 REQUIREMENTS = {
@@ -40,6 +42,9 @@ PYTHONS = {
     "monitor": "/opt/venv/bin/python",
 }  # in their images
 KNOWN, MOST_KNOWN = "versions.json", 12
+NOTE = "data-versions.json"
+PUBLISHED = "OPEN_WEBUI_IMAGE"  # what a published image holds need not tell its version; its name does
+UNKNOWN = "unknown"
 
 _INSIDE = f"""
 import importlib.metadata, json, pathlib
@@ -66,7 +71,7 @@ class Pin:
 
 @dataclass(frozen=True)
 class Change:
-    """What another version takes the place of; None: it was not there."""
+    """What another version takes the place of; None: it was not there; `UNKNOWN`: it has data, and nobody knows."""
 
     pin: Pin
     before: str | None
@@ -85,6 +90,11 @@ def pinned(settings: Settings, root: Path = ROOT) -> list[Pin]:
             Pin(part, name, version, file)
             for part, file in NODE.items()
             for name, version in json.loads((root / file).read_text(encoding="utf-8"))["dependencies"].items()
+        ),
+        *(
+            []
+            if settings.open_webui_is_built_here
+            else [Pin("open-webui", PUBLISHED, settings.open_webui_image, ".env")]
         ),
         Pin("chainlit", TABLES, _newest_tables(root), MIGRATIONS),
         Pin(HOST, WEIGHTS.project, WEIGHTS.version, "scripts/stack/parts/model/identity.py"),
@@ -105,33 +115,65 @@ def in_use(settings: Settings, client: DockerClient, part: str) -> dict[str, str
 
     Empty where there is neither, or nothing in it that tells.
     """
-    image = image_in_use(settings, client, part)
+    image = containers.image_in_use(settings, client, part)
     return _inside(settings, client, part, image) if image and part in PYTHONS else {}
 
 
-def image_in_use(settings: Settings, client: DockerClient, service: str) -> str | None:
-    """The id of that image."""
-    for container in containers.of_project(settings, client, service):
-        return str(container.attrs["Image"])
-    name = containers.image_of(settings, service)
-    return next((str(each.id) for each in client.images.list(name=name)), None)
+def written_by(settings: Settings, client: DockerClient, part: str) -> dict[str, str]:
+    """What has written the part's data: what its container holds; else what was noted; else what its image holds.
+
+    Empty where nobody knows.
+    """
+    noted = _noted(settings, part)
+    has_container = bool(containers.of_project(settings, client, part))
+    found = (in_use(settings, client, part) if has_container else {}) or noted or in_use(settings, client, part)
+    return {**found, PUBLISHED: noted[PUBLISHED]} if PUBLISHED in noted else found
+
+
+def note(settings: Settings, client: DockerClient) -> None:
+    """Note what writes the data now, for when neither its container nor its image is here to be asked."""
+    published = {} if settings.open_webui_is_built_here else {"open-webui": {PUBLISHED: settings.open_webui_image}}
+    found = {part: {**in_use(settings, client, part), **published.get(part, {})} for part in KEEPERS}
+    if found != read_json(settings.state / NOTE):
+        write_json(settings.state / NOTE, found)
+
+
+def starts_as_it_was(settings: Settings, client: DockerClient, part: str) -> bool:
+    """Whether the image that the part starts from, if none is built, is the one that has written its data."""
+    image = containers.image_in_use(settings, client, part)
+    if image is None:
+        return False
+    if any(each.attrs["Image"] == image for each in containers.of_project(settings, client, part)):
+        return True
+    noted = {name: version for name, version in _noted(settings, part).items() if name != PUBLISHED}
+    present = in_use(settings, client, part)
+    return bool(present) and noted in ({}, present)
 
 
 def changes(settings: Settings, client: DockerClient, parts: Iterable[str] = PYTHONS) -> list[Change]:
-    """What this clone would bring in the place of what is in use."""
+    """What this clone would bring in the place of what is in use; all of it to data of which nobody knows."""
     wanted = pinned(settings)
     found = []
     for part in parts:
-        if present := in_use(settings, client, part):
+        present = (written_by if part in KEEPERS else in_use)(settings, client, part)
+        if present or _has_data(settings, client, part):
             of_part = [pin for pin in wanted if pin.part == part and pin.file not in NODE.values()]
-            found += [Change(pin, before) for pin in of_part if (before := present.get(pin.name)) != pin.version]
-    return found
+            found += [Change(pin, present.get(pin.name) if present else UNKNOWN) for pin in of_part]
+    return [each for each in found if each.before != each.pin.version]
 
 
 def changes_for_data(settings: Settings, client: DockerClient) -> list[Change]:
     """Those of them that change who reads and writes data that is there."""
-    keepers = [part for part, volume in KEEPERS.items() if containers.has_volume(settings, client, volume)]
-    return changes(settings, client, keepers)
+    return changes(settings, client, [part for part in KEEPERS if _has_data(settings, client, part)])
+
+
+def _has_data(settings: Settings, client: DockerClient, part: str) -> bool:
+    return part in KEEPERS and containers.has_volume(settings, client, KEEPERS[part])
+
+
+def _noted(settings: Settings, part: str) -> dict[str, str]:
+    found = (read_json(settings.state / NOTE) or {}).get(part, {})
+    return {str(name): str(version) for name, version in found.items()}
 
 
 def along(settings: Settings, client: DockerClient) -> int:
@@ -167,25 +209,18 @@ def _inside(settings: Settings, client: DockerClient, part: str, image: str) -> 
     file = settings.state / KNOWN
     known: Mapping[str, Any] = read_json(file) or {}
     if image not in known:
-        found = _ask(client, part, image)
+        found = _ask(settings, client, part, image)
         if found:
             write_json(file, dict([*known.items(), (image, found)][-MOST_KNOWN:]))
         return found
     return {str(name): str(version) for name, version in known[image].items()}
 
 
-def _ask(client: DockerClient, part: str, image: str) -> dict[str, str]:
+def _ask(settings: Settings, client: DockerClient, part: str, image: str) -> dict[str, str]:
+    """By a program in a container that runs already: what a container itself says goes where the engine logs."""
     try:
-        said = client.containers.run(
-            image,
-            ["-c", _INSIDE],
-            entrypoint=[PYTHONS[part]],
-            network_mode="none",
-            read_only=True,
-            remove=True,
-            labels={containers.PROJECT_LABEL: "", containers.SERVICE_LABEL: ""},  # the image's own name its project
-        )
-        found = json.loads(said)
-    except (DockerException, ValueError):
+        with beside.container_beside(settings, client, image, ()) as container:
+            found = json.loads(beside.answer(container, [PYTHONS[part], "-c", _INSIDE]))
+    except (StackError, DockerException, OSError, ValueError):  # OSError: of the library below the SDK, a timeout, say
         return {}
     return {name if name == TABLES else canonicalize_name(name): str(version) for name, version in found.items()}

@@ -8,6 +8,7 @@ interrupts it, the next run knows where to go back to.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from stack.settings import Settings
 from stack.tools.errors import StackError
 from stack.tools.progress import Progress
 
-FILE = "upgrade.json"
+FILE, LOST = "upgrade.json", "upgrade-lost.json"
 NEW, BEFORE = "upgrade-new", "upgrade-before"  # what is added to IMAGE_TAG
 
 
@@ -30,7 +31,7 @@ class WayBack:
 
     Args:
         backup: all data, as it was when the old versions were stopped.
-        images: the id of each service's image from before.
+        images: the id of each service's image from before; without those whose image was not here any more.
     """
 
     backup: Path
@@ -69,14 +70,38 @@ def differ(settings: Settings, client: DockerClient) -> list[str]:
         service
         for service in containers.BUILT
         if client.images.get(containers.image_of(new(settings), service)).id
-        != versions.image_in_use(settings, client, service)
+        != containers.image_in_use(settings, client, service)
     ]
+
+
+def fill_gaps(settings: Settings, client: DockerClient) -> None:
+    """Give the new image of a service that keeps no data its name where there is none to start it from."""
+    for service in containers.BUILT:
+        if service not in versions.KEEPERS and not containers.image_in_use(settings, client, service):
+            _name(
+                client,
+                containers.image_of(new(settings), service),
+                f"{containers.IMAGES}/{service}",
+                settings.image_tag,
+            )
+
+
+def can_start(settings: Settings, client: DockerClient) -> bool:
+    """Whether every service has an image to start from, none of which is new to data."""
+    return set(_before(settings, client)) == set(containers.BUILT)
+
+
+def readers(settings: Settings, client: DockerClient) -> Settings:
+    """The same stack, with names for the images that read its data: those in use, and new ones where there is none."""
+    for service in containers.BUILT:
+        image = containers.image_in_use(settings, client, service) or containers.image_of(new(settings), service)
+        _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
+    return settings.model_copy(update={"image_tag": f"{settings.image_tag}-{BEFORE}"})
 
 
 def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
     """Write down the way back, then give the new images the names that the stack starts from."""
-    before = {service: versions.image_in_use(settings, client, service) for service in containers.BUILT}
-    images = {service: image for service, image in before.items() if image}
+    images = _before(settings, client)
     for service, image in images.items():
         _name(client, image, f"{containers.IMAGES}/{service}", f"{settings.image_tag}-{BEFORE}")
     write_json(settings.state / FILE, {"backup": str(backup), "images": images})
@@ -92,7 +117,7 @@ def cross(settings: Settings, client: DockerClient, backup: Path) -> None:
 def keep_names(settings: Settings, client: DockerClient) -> None:
     """Give the images in use their names again, where somebody has built others (`docker compose build`, say)."""
     for service in containers.BUILT:
-        if image := versions.image_in_use(settings, client, service):
+        if image := containers.image_in_use(settings, client, service):
             _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
 
 
@@ -102,20 +127,18 @@ def take(settings: Settings, client: DockerClient, way: WayBack, progress: Progr
     Can be done again when it was interrupted.
 
     Raises:
-        StackError: ``way-back-lost``, an image from before is gone; or what `keeping.restore` raises.
+        StackError: ``way-back-lost``, the backup or an image from before is gone: nothing is changed, and the record is
+            set aside, so that other commands work; or what `keeping.restore` raises.
     """
+    _refuse_if_lost(settings, client, way)
     containers.remove(settings, progress, volumes=False)  # so that nothing is of the new images any more
     for service, image in way.images.items():
-        try:
-            _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
-        except ImageNotFound as gone:
-            raise StackError(
-                f"The image of {service} from before the upgrade is gone, so there is no way back to it.",
-                fix=f"The data from before are in {way.backup}. With the clone as it was before, run "
-                f"`python3 scripts/up.py`, then `python3 scripts/restore.py {way.backup} --replace`.",
-                cause="way-back-lost",
-            ) from gone
+        _name(client, image, f"{containers.IMAGES}/{service}", settings.image_tag)
+    _drop_names(settings, client, NEW)  # their room may be what is missing
     keeping.restore(settings, client, way.backup, progress, replace=True)
+    for service in set(containers.BUILT) - set(way.images):  # else what is new would start with the data from before
+        with suppress(ImageNotFound):
+            client.images.remove(containers.image_of(settings, service))
     forget_record(settings)
 
 
@@ -123,17 +146,54 @@ def forget(settings: Settings, client: DockerClient) -> None:
     """The upgrade is over, whichever way: the record goes, and the images that nobody uses any more."""
     forget_record(settings)
     for suffix in (NEW, BEFORE):
-        other = settings.model_copy(update={"image_tag": f"{settings.image_tag}-{suffix}"})
-        for name in containers.images(other, client):
-            try:
-                client.images.remove(name)  # not by force: an image that is in use under another name stays
-            except DockerException:
-                continue
+        _drop_names(settings, client, suffix)
 
 
 def forget_record(settings: Settings) -> None:
     """There is no way back to go any more, or nothing to go back to."""
     (settings.state / FILE).unlink(missing_ok=True)
+
+
+def _before(settings: Settings, client: DockerClient) -> dict[str, str]:
+    """The id of each service's image in use; for data only one that has written them."""
+    return {
+        service: image
+        for service in containers.BUILT
+        if (image := containers.image_in_use(settings, client, service))
+        and (service not in versions.KEEPERS or versions.starts_as_it_was(settings, client, service))
+    }
+
+
+def _refuse_if_lost(settings: Settings, client: DockerClient, way: WayBack) -> None:
+    fix = "python3 scripts/upgrade.py   goes on to the versions of this clone."
+    lost = [f"the image of {service}" for service, image in way.images.items() if not _is_here(client, image)]
+    if way.backup.is_file():
+        fix += f" If it is to have the data from before, then first: python3 scripts/restore.py {way.backup} --replace"
+    else:
+        lost.append(str(way.backup))
+    if not lost:
+        return
+    (settings.state / FILE).replace(settings.state / LOST)
+    raise StackError(
+        f"There is no way back from the upgrade any more: {', '.join(lost)} is gone. Nothing was changed.",
+        fix=fix,
+        cause="way-back-lost",
+    )
+
+
+def _is_here(client: DockerClient, image: str) -> bool:
+    try:
+        client.images.get(image)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _drop_names(settings: Settings, client: DockerClient, suffix: str) -> None:
+    other = settings.model_copy(update={"image_tag": f"{settings.image_tag}-{suffix}"})
+    for name in containers.images(other, client):
+        with suppress(DockerException):  # not by force: an image that is in use under another name stays
+            client.images.remove(name)
 
 
 def _name(client: DockerClient, image: str, repository: str, tag: str) -> None:

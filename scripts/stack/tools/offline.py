@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 from stack.tools import apt
 from stack.tools.bundle_file import DEBIAN, WHEELS, BundleFile
+from stack.tools.errors import StackError
 from stack.tools.process import run
+
+ROOT = Path(__file__).resolve().parents[3]  # where `.venv` comes to lie, too: /tmp is often small, or in memory
 
 
 @contextmanager
@@ -21,7 +25,10 @@ def python_packages(bundle: BundleFile) -> Iterator[None]:
         StackError: ``bundle-for-another-machine`` or ``bundle-damaged``; exit code 2.
     """
     bundle.refuse_another_python()
-    with _taken_out(bundle, WHEELS) as folder, _environment({"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}):
+    with (
+        _taken_out(bundle, WHEELS) as folder,  # as an address: pip takes a blank in a path for the beginning of another
+        _environment({"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}),
+    ):
         yield
 
 
@@ -49,7 +56,7 @@ def _only_source(packages: Path, state: Path) -> Path:
     for name in ("lists/partial", "cache/archives/partial"):
         (state / name).mkdir(parents=True)
     # Debian's signatures were checked when they were fetched, and what they became then is in the bundle's checksums.
-    (state / "only.list").write_text(f"deb [trusted=yes] file:{packages} ./\n")
+    (state / "only.list").write_text(f"deb [trusted=yes] file:{quote(str(packages))} ./\n")
     settings = {
         "Dir::Etc::SourceList": f"{state}/only.list",
         "Dir::Etc::SourceParts": "/dev/null",
@@ -65,8 +72,17 @@ def _only_source(packages: Path, state: Path) -> Path:
 
 @contextmanager
 def _taken_out(bundle: BundleFile, folder: str) -> Iterator[Path]:
-    with TemporaryDirectory(prefix="foundry-stack-bundle-") as name:
-        bundle.take_out_folder(folder, Path(name))
+    with ExitStack() as leaving:
+        try:
+            name = leaving.enter_context(TemporaryDirectory(prefix=".foundry-stack-", suffix=".partial", dir=ROOT))
+            bundle.take_out_folder(folder, Path(name))
+        except OSError as refused:
+            raise StackError(
+                f"The bundle's {folder} can't be unpacked in {ROOT}: {refused.strerror or refused}.",
+                fix="`df -h .` shows the room there; you must be allowed to write there, too. Then run this again.",
+                cause="bundle-not-unpacked",
+                exit_code=2,
+            ) from refused
         yield Path(name)
 
 

@@ -130,7 +130,13 @@ async def _listens(host: str, port: int) -> bool:
 
 def _keep_alive() -> list[tuple[int, int, int]]:
     """Have the system notice, within half a minute, that there is nobody at the other end any more."""
-    wanted = {"TCP_KEEPIDLE": SILENT_SECONDS, "TCP_KEEPINTVL": AGAIN_SECONDS, "TCP_KEEPCNT": ASKED_TIMES}
+    wanted = {
+        "TCP_KEEPIDLE": SILENT_SECONDS,
+        "TCP_KEEPINTVL": AGAIN_SECONDS,
+        "TCP_KEEPCNT": ASKED_TIMES,
+        # The same for what was sent and is not taken: a question on a connection that was idle when its network went.
+        "TCP_USER_TIMEOUT": 1000 * (SILENT_SECONDS + ASKED_TIMES * AGAIN_SECONDS),
+    }
     known = [(getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)]
     return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *((socket.IPPROTO_TCP, name, value) for name, value in known)]
 

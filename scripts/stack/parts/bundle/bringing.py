@@ -5,7 +5,7 @@ from __future__ import annotations
 from docker import DockerClient
 
 from stack.parts.bundle import images, models, record
-from stack.parts.bundle.clone import first_difference
+from stack.parts.bundle.clone import START, first_difference
 from stack.settings import ROOT, Settings
 from stack.tools.bundle_file import CLONE, BundleFile
 from stack.tools.errors import StackError
@@ -16,9 +16,18 @@ def refuse_other_sources(bundle: BundleFile) -> None:
     """Raise where these scripts and services are not those that the bundle's images were built from.
 
     Raises:
-        StackError: ``bundle-of-other-sources`` with the first file that differs; exit code 2.
+        StackError: ``bundle-of-other-sources`` with the first file that differs, or ``bundle-incomplete``, where it
+            names none; exit code 2.
     """
-    if changed := first_difference(record.clone_sums(bundle)):
+    sums = record.clone_sums(bundle)
+    if START not in sums:
+        raise StackError(
+            f"{bundle.path} has no scripts in it, so nobody can say which ones its images fit to.",
+            fix="Make another where it came from: python3 scripts/bundle.py",
+            cause="bundle-incomplete",
+            exit_code=2,
+        )
+    if changed := first_difference(sums):
         raise StackError(
             f"{ROOT / changed} is another file than the one in the bundle, whose images may not fit to it.",
             fix=f"Run the scripts that came in it: tar -xf {bundle.path} {CLONE} && cd {CLONE}   Or, with a network, "

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from stack.parts.model.files import sha256
 from stack.settings import ROOT
+from stack.tools.errors import StackError
 from stack.tools.process import run
 
 # What decides how the stack runs; the rest may be changed without a word about it.
+START = "scripts/up.py"
 RUNS = ("compose.yaml", ".env.example", "scripts/", "services/")
 
 
@@ -19,9 +21,15 @@ def files(root: Path = ROOT) -> dict[str, Path]:
     """The files that belong to the project, by their names in it: those that git knows, as they are now.
 
     What came here without git is told from what was made here by `.gitignore`.
+
+    Raises:
+        StackError: ``clone-unreadable``: git does not say, or nothing of it is the project.
     """
     names = _by_git(root) if (root / ".git").exists() else sorted(_by_walking(root))
-    return {name: root / name for name in names if (root / name).is_file()}
+    found = {name: root / name for name in names if (root / name).is_file()}
+    if START not in found:
+        raise _unreadable(root, f"{START} is not among them")
+    return found
 
 
 def version(root: Path = ROOT) -> str:
@@ -44,7 +52,18 @@ def first_difference(sums: Mapping[str, str], root: Path = ROOT) -> str | None:
 
 def _by_git(root: Path) -> list[str]:
     listed = run(["git", "-C", str(root), "ls-files", "-z"])
+    if listed.code != 0:
+        raise _unreadable(root, f"git does not name them: {listed.err.strip()[-300:]}")
     return sorted(filter(None, listed.out.split("\0")))
+
+
+def _unreadable(root: Path, why: str) -> StackError:
+    return StackError(
+        f"Which files of {root} belong to the stack can't be found out: {why}",
+        fix=f"If the folder is another user's: git config --global --add safe.directory {root}   Then run this again.",
+        cause="clone-unreadable",
+        exit_code=2,
+    )
 
 
 def _by_walking(root: Path) -> Iterator[str]:

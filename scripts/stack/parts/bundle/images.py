@@ -18,12 +18,24 @@ from stack.tools.errors import StackError
 from stack.tools.process import run
 from stack.tools.progress import Progress
 
+IN_BUNDLE = "in-bundle"  # what is added to IMAGE_TAG
 LEVEL = 4  # of gzip's nine: a tenth larger than with the default, in half of the time
 LOADING_SECONDS = 900  # that the engine may be silent, which it is while it unpacks
 
 
+def named_for_a_bundle(settings: Settings) -> Settings:
+    """The same stack, with the images' names in a bundle: no stack runs from these, neither here nor where it is read.
+
+    The engine gives the names in the file to what it loads, whomever they belonged to.
+    """
+    return settings.model_copy(update={"image_tag": f"{settings.image_tag}-{IN_BUNDLE}"})
+
+
 def save(settings: Settings, into: Path, progress: Progress) -> dict[str, str]:
     """Write the images of all services, layers that they share only once.
+
+    Args:
+        settings: `named_for_a_bundle`.
 
     Returns:
         Their names, by service.
@@ -58,16 +70,12 @@ def load(settings: Settings, bundle: BundleFile, progress: Progress) -> None:
     """
     engine = client(timeout=LOADING_SECONDS)
     names: dict[str, str] = bundle.manifest["images"]
-    were_here = {name for name in names.values() if _is_here(engine, name)}
     try:
         engine.images.load(cast(Any, _told(bundle, progress)))  # the SDK streams whatever can be iterated
         for service, name in names.items():
-            mine = containers.image_of(settings, service)
-            if name != mine:
-                engine.images.get(name).tag(mine)
-                if name not in were_here:
-                    engine.images.remove(name, noprune=True)
-    except DockerException as refused:
+            engine.images.get(name).tag(f"{containers.IMAGES}/{service}", settings.image_tag)
+            engine.images.remove(name)
+    except (DockerException, OSError) as refused:  # OSError: of the library below the SDK, a timeout, say
         raise StackError(
             f"Docker does not take the bundle's images: {getattr(refused, 'explanation', None) or refused}",
             fix="Correct what it says (`docker system df` shows the room), then run this again.",

@@ -46,6 +46,7 @@ def make(settings: Settings, target: Path, stage: Stage) -> Bundled:
     """Write the bundle.
 
     Args:
+        settings: with the images' names in it, under which they are built.
         target: where to; a file of that name is replaced once the new one is whole.
         stage: entered with a title for each part, and gives what shows its progress.
 

@@ -8,6 +8,7 @@ from docker import DockerClient
 
 from stack.parts.bundle import images
 from stack.parts.bundle.clone import RUNS, first_difference
+from stack.parts.containers import BUILT
 from stack.parts.state import read_json, write_json
 from stack.settings import Settings
 from stack.tools.bundle_file import CLONE, IMAGES, BundleFile
@@ -41,6 +42,11 @@ def images_came_in_a_bundle(settings: Settings, engine: DockerClient, say: Calla
         say(f"{changed} is another than in the bundle that the images came in: they are built here.")
         return False
     return True
+
+
+def can_do_without_building(settings: Settings, engine: DockerClient) -> bool:
+    """Whether all images are here, on a machine that had a bundle's once, whatever the sources are now."""
+    return read_json(settings.state / FILE) is not None and images.ids(settings, engine).keys() == set(BUILT)
 
 
 def clone_sums(bundle: BundleFile) -> Mapping[str, str]:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, cast
 
+from stack.parts.disk import require_room
 from stack.parts.model.files import settle_names, sha256
 from stack.tools.bundle_file import SUMS
+from stack.tools.errors import StackError
 from stack.tools.progress import Progress
 from stack.tools.user import hand_over
 
@@ -23,18 +25,22 @@ def write(target: Path, members: Mapping[str, Path], work: Path, progress: Progr
 
     Returns:
         The SHA-256 of the whole file.
+
+    Raises:
+        StackError: ``disk-full``, or ``file-changed``: a member is not written as it was when its checksum was made.
     """
     total = sum(file.stat().st_size for file in members.values())
-    lines, done = [], 0
+    require_room({target.parent: total}, "the bundle")
+    digests, done = {}, 0
     for name, file in members.items():
         progress("working out checksums", done / total)
-        lines.append(f"{sha256(file)}  {name}\n")
+        digests[name] = sha256(file)
         done += file.stat().st_size
     sums = work / SUMS
-    sums.write_text("".join(lines), encoding="utf-8")
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()), encoding="utf-8")
     draft = target.with_name(f".{target.name}.partial")
     try:
-        digest = _write(draft, {SUMS: sums, **members}, total, progress)
+        digest = _write(draft, {SUMS: sums, **members}, {SUMS: sha256(sums), **digests}, progress)
         hand_over(draft)
         draft.replace(target)
     finally:
@@ -43,14 +49,22 @@ def write(target: Path, members: Mapping[str, Path], work: Path, progress: Progr
     return digest
 
 
-def _write(draft: Path, members: Mapping[str, Path], total: int, progress: Progress) -> str:
+def _write(draft: Path, members: Mapping[str, Path], digests: Mapping[str, str], progress: Progress) -> str:
+    total = sum(file.stat().st_size for file in members.values())
     with draft.open("wb") as file:
         hashed = _Hashed(file)
         with tarfile.open(fileobj=cast(IO[bytes], hashed), mode="w|", format=tarfile.PAX_FORMAT) as archive:
             for name, source in members.items():
                 progress(f"writing {name}", min(hashed.size / total, 1.0))
                 with source.open("rb") as content:
-                    archive.addfile(_entry(archive, name, content), content)
+                    read = _Hashed(content)
+                    archive.addfile(_entry(archive, name, content), cast(IO[bytes], read))
+                if read.digest.hexdigest() != digests[name]:
+                    raise StackError(
+                        f"{source} was changed, or read otherwise, while the bundle was written.",
+                        fix="Run this again; if it stays, check that disk and this machine's memory.",
+                        cause="file-changed",
+                    )
         file.flush()
         os.fsync(file.fileno())
     return hashed.digest.hexdigest()
@@ -68,7 +82,7 @@ def _entry(archive: tarfile.TarFile, name: str, content: IO[bytes]) -> tarfile.T
 
 
 class _Hashed:
-    """A file that is hashed as it is written."""
+    """A file that is hashed as it is written, or read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -79,3 +93,8 @@ class _Hashed:
         self.digest.update(data)
         self.size += len(data)
         return self.file.write(data)
+
+    def read(self, size: int) -> bytes:
+        data = self.file.read(size)
+        self.digest.update(data)
+        return data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -13,7 +13,6 @@ from docker.errors import ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount
 
-from stack.parts import containers
 from stack.parts.containers import PROJECT_LABEL, SERVICE_LABEL
 from stack.parts.keeping.contents import Program
 from stack.settings import Settings
@@ -81,14 +80,6 @@ def remove_left_over(settings: Settings, client: DockerClient) -> None:
     """Remove those of a script that was killed."""
     for each in client.containers.list(all=True, filters={"label": f"{OURS}={settings.compose_project_name}"}):
         each.remove(force=True, v=True)
-
-
-def image_in_use(settings: Settings, client: DockerClient, service: str) -> str:
-    """The image whose program wrote the service's data: its container's; else the one that its next is made from."""
-    for each in containers.of_project(settings, client, service):
-        with suppress(ImageNotFound):
-            return str(client.images.get(str(each.attrs["Image"])).id)
-    return containers.image_of(settings, service)
 
 
 def run(container: Container, argv: Sequence[str]) -> str:

@@ -113,7 +113,7 @@ def _reader(settings: Settings, client: DockerClient, program: Program) -> Itera
     """The program's image on its volume, as its user; /data, which that user may write to, is an empty volume here."""
     (volume,) = (each for each, user in VOLUMES.items() if user is program)
     mounts = [Mount("/source", full_name(settings, volume), type="volume"), Mount("/data", None, type="volume")]
-    image = beside.image_in_use(settings, client, program.service)
+    image = containers.image_in_use(settings, client, program.service) or containers.image_of(settings, program.service)
     with beside.container_beside(settings, client, image, mounts) as container:
         yield container
 
@@ -125,7 +125,7 @@ def _secrets(settings: Settings, client: DockerClient, there: Iterable[str]) -> 
         for volume in there
         if VOLUMES[volume] is None
     ]
-    image = beside.image_in_use(settings, client, "init")
+    image = containers.image_in_use(settings, client, "init") or containers.image_of(settings, "init")
     with beside.container_beside(settings, client, image, mounts) as container:
         yield container
 
