@@ -18,7 +18,7 @@ from stack.settings import Settings
 LONG = "Tell me a long story about a lighthouse, with every detail."
 LONG_TOKENS = 1000
 SHORT_TOKENS = 60
-ANSWER_SECONDS = 120.0
+ANSWER_SECONDS = 300.0  # ten long answers at once, on two busy cores
 
 
 @dataclass(frozen=True)
