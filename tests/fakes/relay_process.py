@@ -79,6 +79,7 @@ def running_relay(folder: Path, *options: str, port: int = 0) -> Iterator[RelayP
     argv = [sys.executable, "-m", "stack.parts.relay.server"]
     argv += ["--listen", f"127.0.0.1:{port}", "--listen", f"127.0.0.2:{port}"]
     argv += ["--token-file", str(folder / "relay-token"), "--upstream-file", str(folder / "foundry.json")]
+    argv += ["--cloud-file", str(folder / "cloud.json")]
     argv += ["--state-file", str(folder / "relay.json"), "--log-file", str(folder / "relay.log"), *options]
     pid = spawn_daemon(argv, folder / "relay.log", env={"PYTHONPATH": str(ROOT / "scripts")})
     started = state.process_started(pid)
