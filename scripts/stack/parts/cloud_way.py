@@ -1,4 +1,4 @@
-"""The way to the cloud, opened where CLOUD_URL is set and closed where it is not: what the relay needs to know for it."""
+"""The way to the cloud: opened where CLOUD_URL is set, and closed where it is not."""
 
 from __future__ import annotations
 

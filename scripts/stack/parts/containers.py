@@ -136,7 +136,16 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
     def on_line(line: str) -> None:
         progress(line.strip())
 
-    arguments = [*_files(settings, overlay), "up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--remove-orphans"]
+    arguments = [
+        *_files(settings, overlay),
+        "up",
+        "--detach",
+        "--wait",
+        "--wait-timeout",
+        "180",
+        "--no-build",
+        "--remove-orphans",
+    ]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code == 0:
         return

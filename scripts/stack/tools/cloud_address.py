@@ -1,4 +1,4 @@
-"""CLOUD_URL, as people copy it from a provider's page: which address completions are asked at, and how the key goes there."""
+"""CLOUD_URL, as people copy it from a provider's page: where completions are asked, and how the key goes there."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class CloudAddress:
         if deployment:
             query.setdefault(VERSION, version)
         if deployment and not query.get(VERSION):
-            raise ValueError(f"Azure's deployments address ends in ?{VERSION}=..., or CLOUD_API_VERSION says the version")
+            raise ValueError(
+                f"Azure's deployments address ends in ?{VERSION}=..., or CLOUD_API_VERSION says the version"
+            )
         if set(query) - {VERSION} or not re.fullmatch(r"[A-Za-z0-9.-]*", query.get(VERSION, "")):
             raise ValueError(f"nothing but {VERSION} may stand behind the question mark")
         asked = f"?{VERSION}={query[VERSION]}" if query.get(VERSION) else ""

@@ -20,8 +20,8 @@ CLIENT_LEFT = 499  # as nginx logs it; nobody is there to receive it
 WORDS = frozenset(
     re.findall(
         r"\w+",
-        "cloud v1 models loaded load unload status responses input_items chat completions embeddings audio transcriptions "
-        "images shutdown openai",
+        "v1 models loaded load unload status responses input_items chat completions embeddings audio transcriptions "
+        "images shutdown openai cloud",
     )
 )
 SEGMENTS = 8

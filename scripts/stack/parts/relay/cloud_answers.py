@@ -52,7 +52,7 @@ def not_trusted(host: str, why: str) -> Refusal:
     )
 
 
-def of_status(host: str, status: int, *, code: str, said: str, retry_after: str) -> Refusal:  # noqa: PLR0911  (one each)
+def of_status(host: str, status: int, *, code: str, said: str, retry_after: str) -> Refusal:
     """What the cloud's own refusal means.
 
     Args:
@@ -63,8 +63,8 @@ def of_status(host: str, status: int, *, code: str, said: str, retry_after: str)
     again = retry_after if RETRY_AFTER.fullmatch(retry_after) else None
     match status:
         case 401 | 403:
-            message = f"The cloud at {host} does not let the key in ({status}).{said} Correct CLOUD_API_KEY in `.env`, then {UP}."
-            return Refusal(502, "cloud-key-wrong", message)
+            message = f"The cloud at {host} does not let the key in ({status}).{said}"
+            return Refusal(502, "cloud-key-wrong", f"{message} Correct CLOUD_API_KEY in `.env`, then {UP}.")
         case 429:
             message = f"The cloud at {host} has been asked too much, or has nothing left to be asked for (429).{said}"
             return Refusal(429, "cloud-busy", message, again)
@@ -76,7 +76,9 @@ def of_status(host: str, status: int, *, code: str, said: str, retry_after: str)
             return Refusal(503, "cloud-down", f"The cloud at {host} has trouble of its own ({status}).{said}", again)
         case _:
             message = f"What answers at {host} is no model server, or has no such model ({status}).{said}"
-            return Refusal(502, "cloud-address-wrong", f"{message} Correct CLOUD_URL or CLOUD_MODEL in `.env`, then {UP}.")
+            return Refusal(
+                502, "cloud-address-wrong", f"{message} Correct CLOUD_URL or CLOUD_MODEL in `.env`, then {UP}."
+            )
 
 
 def quoted(said: str, *secrets: str) -> str:
