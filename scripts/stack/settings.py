@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     cloud_api_version: str
     cloud_api_key: SecretStr
     cloud_url: str  # after those that its check looks at
+    routing: Literal["local", "local-first", "complexity", "task"]
+    routing_threshold: Annotated[int, Field(ge=1)]
+    routing_seconds: Annotated[float, Field(gt=0)]
     chainlit_database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory

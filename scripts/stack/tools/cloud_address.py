@@ -70,7 +70,7 @@ class CloudAddress:
             path = f"/openai/deployments/{model}" if version else "/openai/v1"
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         deployment = DEPLOYMENT.fullmatch(path) is not None
-        if path.startswith("/openai/deployments/") and not deployment:
+        if path.startswith("/openai/deployments") and not deployment:
             raise ValueError("Azure's deployments address needs the deployment's name, here or as CLOUD_MODEL")
         if deployment:
             query.setdefault(VERSION, version)

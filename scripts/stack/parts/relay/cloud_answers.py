@@ -8,6 +8,7 @@ from stack.parts.relay.rules import Refusal
 from stack.tools.text import one_line
 
 QUOTED = 300  # characters of what the cloud says
+IT_SAYS = " The cloud says: "  # the chat shows what stands behind it: services/chainlit/chat/problems.py
 UP = "`python3 scripts/up.py`"
 RETRY_AFTER = re.compile(r"[0-9]{1,4}")
 TOO_LONG = "context_length_exceeded"
@@ -63,8 +64,10 @@ def of_status(host: str, status: int, *, code: str, said: str, retry_after: str)
     again = retry_after if RETRY_AFTER.fullmatch(retry_after) else None
     match status:
         case 401 | 403:
-            message = f"The cloud at {host} does not let the key in ({status}).{said}"
-            return Refusal(502, "cloud-key-wrong", f"{message} Correct CLOUD_API_KEY in `.env`, then {UP}.")
+            message = (
+                f"The cloud at {host} does not let the key in ({status}). Correct CLOUD_API_KEY in `.env`, then {UP}."
+            )
+            return Refusal(502, "cloud-key-wrong", message + said)
         case 429:
             message = f"The cloud at {host} has been asked too much, or has nothing left to be asked for (429).{said}"
             return Refusal(429, "cloud-busy", message, again)
@@ -85,4 +88,4 @@ def quoted(said: str, *secrets: str) -> str:
     """The cloud's words for the end of a message: one short line without the secrets; empty where there are none."""
     for secret in filter(None, secrets):
         said = said.replace(secret, "...")
-    return f" It says: {one_line(said, QUOTED)}" if said.strip() else ""
+    return f"{IT_SAYS}{one_line(said, QUOTED)}" if said.strip() else ""
