@@ -78,10 +78,9 @@ def of_status(host: str, status: int, *, code: str, said: str, retry_after: str)
         case _ if status >= 500 or status == 408:
             return Refusal(503, "cloud-down", f"The cloud at {host} has trouble of its own ({status}).{said}", again)
         case _:
-            message = f"What answers at {host} is no model server, or has no such model ({status}).{said}"
-            return Refusal(
-                502, "cloud-address-wrong", f"{message} Correct CLOUD_URL or CLOUD_MODEL in `.env`, then {UP}."
-            )
+            message = f"What answers at {host} is no model server, or has no such model ({status})."
+            message += f" Correct CLOUD_URL or CLOUD_MODEL in `.env`, then {UP}.{said}"
+            return Refusal(502, "cloud-address-wrong", message)
 
 
 def quoted(said: str, *secrets: str) -> str:
