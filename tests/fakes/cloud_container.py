@@ -51,6 +51,7 @@ class InContainer:
 
     url: str
     control: str
+    address: str  # of its own, on Docker's default network
 
     def behave(self, habit: Habit) -> None:
         """From now on."""
@@ -78,6 +79,8 @@ def cloud_in_a_container(settings: Settings, engine: DockerClient) -> Iterator[I
     )
     try:
         wait_until(lambda: b"listens" in container.logs(), 30)
-        yield InContainer(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{control}")
+        container.reload()
+        address = str(container.attrs["NetworkSettings"]["IPAddress"])
+        yield InContainer(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{control}", address)
     finally:
         container.remove(force=True)
