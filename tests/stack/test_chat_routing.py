@@ -121,7 +121,7 @@ async def test_who_says_no_is_answered_here_and_not_asked_again(complexity: Rout
         again = await page.ask(f"{COMPLEX} Again?")
         (switch,) = (each["initial"] for each in page.settings if each["id"] == "switch")
     assert (answer.text, again.text) == (HERE, HERE)
-    assert "you kept it here" in line(answer)
+    assert "you have not agreed to the cloud" in line(answer)
     assert "as set for this chat" in line(again)
     assert switch == "local"
     assert len(questions(page)) == 1
@@ -222,7 +222,9 @@ async def test_the_probes_question_stays(complexity: RoutedWay) -> None:
     async with complexity.probe.opens_the_page() as page:
         page.presses = SEND
         assert (await page.ask(COMPLEX)).text == HERE
+        chat_id = await page.chat_id()
     assert complexity.cloud.requests == []
+    assert [each for each in audit(complexity) if each["chat"] == chat_id] == [], "they would push the others out"
 
 
 # --- what fails ---

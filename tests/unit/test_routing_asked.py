@@ -88,7 +88,14 @@ class World:
         told: list[Told] = [{"role": "user", "content": each} for each in earlier]
         told += [{"role": "user", "content": "\n".join((*more.get("files", ()), text))}]
         ways = Ways(
-            find, turn, lambda: self.settings.model_copy(update=self.later), may_send, "chat-1", "admin", self.counted
+            find,
+            turn,
+            lambda: self.settings.model_copy(update=self.later),
+            may_send,
+            "chat-1",
+            "admin",
+            False,
+            self.counted,
         )
         memory = Memory(Holder(Journal(self.folder / "held.json")))
         return Asked(Question(text, earlier, **more), told, self.settings, memory, ways)
@@ -292,3 +299,10 @@ async def test_nothing_private_arrives_whatever_fails(world: World, routing: Rou
     assert not world.arrived("anna")
     assert not world.arrived("TOP-SECRET")
     assert (harmless > 0) is (routing != "local"), "the witness is blind"
+
+
+async def test_what_a_cloud_and_this_machine_are_told_is_remembered_apart(world: World) -> None:
+    for text, of_cloud in ((LONG, True), ("Hello", False)):
+        asked = world.ask(text)
+        await answer(asked)
+        assert (asked.memory is asked._memory.of_cloud, asked.memory is asked._memory) == (of_cloud, not of_cloud)

@@ -90,6 +90,10 @@ def test_findings_say_where_and_never_what() -> None:
     assert "anna" not in repr(find(text))
 
 
+def test_what_is_taken_for_two_kinds_is_found_once() -> None:
+    assert find("password: anna@example.com") == [Finding(10, 26, "secret")]
+
+
 def test_the_place_is_that_of_the_text_as_it_was_written() -> None:
     text = "a\u200bb \uff0b\uff14\uff18\u00a0600\u2013123\u2013456!"
     (finding,) = find(text)

@@ -53,6 +53,7 @@ class Ways:
         may_send: asks the user, where he has not been asked.
         chat: its id.
         user: None where nobody signs in.
+        is_check: asked by the probe or the monitor: that is nobody's question.
         counted: where it is counted.
     """
 
@@ -62,6 +63,7 @@ class Ways:
     may_send: Callable[[str, str], Awaitable[bool]]
     chat: str
     user: str | None
+    is_check: bool
     counted: Metrics
 
 
@@ -69,6 +71,7 @@ class Asked:
     """One question, and its answer from wherever it comes.
 
     Attributes:
+        memory: of the chat, for who answers.
         where: the server on this machine, where it was found.
         coming: the answer, from when somebody was asked for it.
         figures: of it.
@@ -85,7 +88,7 @@ class Asked:
         self._question = question
         self._told = told
         self._knobs = knobs
-        self._memory = memory
+        self._memory = self.memory = memory
         self._ways = ways
         self._provider: Provider | None = None
         self._failover: Failover | None = None
@@ -93,11 +96,6 @@ class Asked:
         self.where: Server | None = None
         self.coming: Answer | None = None
         self.figures: Figures | None = None
-
-    @property
-    def memory(self) -> Memory:
-        """Of the chat, for who answers."""
-        return self._memory.of_cloud if self._route and self._route.place == "cloud" else self._memory
 
     @property
     def answer(self) -> Answer:
@@ -150,7 +148,7 @@ class Asked:
         return self._failover.route if self._failover else None
 
     async def _before(self, route: Route) -> None:
-        if self._provider is None:
+        if self._provider is None or self._ways.is_check:
             return
         if route.place == "cloud":
             await self._leave(route, self._provider)
@@ -166,7 +164,7 @@ class Asked:
             Problem: ``audit-log-unwritable``.
         """
         if not await self._ways.may_send(provider.host, route.words):
-            raise KeptHereError("declined", "you kept it here")
+            raise KeptHereError("declined", "you have not agreed to the cloud")
         if self._ways.knobs().switch != "as-configured":  # changed while it waited
             raise KeptHereError("chat-local", "as set for this chat")
         entry = Entry(
@@ -198,6 +196,7 @@ class Asked:
                     yield piece
 
     def _begin(self, server: Server, model: str, memory: Memory, waited: float) -> Answer:
+        self.memory = memory
         self.coming = Answer(server, model, self._told, self._knobs, memory)
         self.figures = Figures(model, server.root, self.coming, waited)
         if self._provider and self._route:

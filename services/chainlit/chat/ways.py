@@ -33,6 +33,7 @@ def asked(question: cl.Message, reply: cl.Message, knobs: Settings, memory: Memo
         may_send=consent.may_send,
         chat=cl.context.session.thread_id,
         user=who.identifier if who else None,
+        is_check=_is_check(question),
         counted=counted,
     )
     messages = cl.chat_context.get()

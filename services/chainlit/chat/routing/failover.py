@@ -141,10 +141,6 @@ class Failover:
             problem.__cause__ = late
         except Problem as failed:
             problem = failed
-        except BaseException:
-            await coming.aclose()
-            raise
-        await coming.aclose()
         self._note(place, problem)
         raise problem
 
