@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberType
 
-from chat.routing.finders.near import said_before
+from chat.routing.finders.near import in_a_row, said_before
 
 Span = tuple[int, int]
 
@@ -60,7 +60,8 @@ def emails(text: str) -> Iterator[Span]:
 def phones(text: str) -> Iterator[Span]:
     """Numbers that exist in a country's plan, and are written, or called, as telephone numbers are."""
     for found in PHONE.finditer(text):
-        if _is_phone(found[0].strip(), said_before(text, found.start(), CALLED)):
+        called = said_before(text, found.start(), CALLED)
+        if _is_phone(found[0].strip(), called) and (called or not in_a_row(text, *found.span())):
             yield found.span()
 
 

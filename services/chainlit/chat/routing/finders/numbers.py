@@ -28,7 +28,7 @@ from stdnum.pt import nif as pt_nif
 from stdnum.se import personnummer as se_personnummer
 from stdnum.us import ssn as us_ssn
 
-from chat.routing.finders.near import said_before
+from chat.routing.finders.near import in_a_row, said_before
 
 Span = tuple[int, int]
 
@@ -139,5 +139,6 @@ def national_ids(text: str) -> Iterator[Span]:
     """Ids of persons, of the countries in `IDS`."""
     for each in IDS:
         for found in each.form.finditer(text):
-            if each.is_valid(found[0]) and (not each.called or said_before(text, found.start(), each.called)):
+            called = bool(each.called) and said_before(text, found.start(), each.called)
+            if each.is_valid(found[0]) and (called or (not each.called and not in_a_row(text, *found.span()))):
                 yield found.span()
