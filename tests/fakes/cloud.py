@@ -83,6 +83,8 @@ class Cloud:
     """Everything that came, on all connections, after TLS."""
     connections: int = 0
     questions: list[Question] = field(default_factory=list)
+    endless: int = 0
+    """How many bytes of an error without an end were taken."""
     gate: asyncio.Event | None = None
     """Set by the test: what comes behind the first token waits for it."""
     _server: asyncio.Server | None = None
@@ -181,6 +183,7 @@ class Cloud:
         while True:
             writer.write(b'{"error": "' + b"x" * 10_000)
             await writer.drain()
+            self.endless += 10_000
 
 
 SAID_BESIDES = (

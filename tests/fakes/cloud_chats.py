@@ -30,7 +30,7 @@ Kind = Literal[
 PRIVATE = tuple(kind for kind in get_args(Kind) if kind != "harmless")
 SEND, KEEP, MARKED = "send-to-cloud", "keep-here", "Private"
 THERE: Sequence[Habit] = ("500", "429", "slow", "cut", "closes", "hangs", "401", "page")
-PATIENCE = 5.0  # seconds; then the user presses Stop
+PATIENCE = 4.0  # seconds; then the user presses Stop
 ROUND, FIRST, BATCH = 50, 18, 16  # chats; so many of them while the cloud is well, and then with a fault each
 
 # Of each kind that is found by its form; reserved or made up, with check digits that are right. {} is the chat's mark.

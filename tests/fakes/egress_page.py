@@ -23,8 +23,9 @@ FOOT = """\
 ## With a way to a cloud
 
 None of the tables above changes with `CLOUD_URL`: no network is opened, and the relay on the host, not a container,
-talks to that host. What changes is one call, `POST /cloud/v1/chat/completions`. Measured by `tests/stack/test_cloud.py`,
-`tests/stack/test_cloud_closed.py` and `tests/unit/test_relay_cloud.py`, at a stand-in that keeps every byte it gets:
+talks to that host. What changes is one call, `POST /cloud/v1/chat/completions`. Measured by
+`tests/stack/test_cloud.py`, `tests/stack/test_cloud_closed.py` and `tests/unit/test_relay_cloud.py`, at a stand-in that
+keeps every byte it gets:
 
 | who asks | without `CLOUD_URL` | with it |
 | --- | --- | --- |

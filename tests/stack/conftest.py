@@ -72,7 +72,7 @@ def cloudy(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[WholeWay]:
     """Like `way`, with a way to that cloud."""
-    folder, knobs = tmp_path_factory.mktemp("cloudy"), {"routing_seconds": 2.0, "cloud_model": "big"}
+    folder, knobs = tmp_path_factory.mktemp("cloudy"), {"routing_seconds": 1.0, "cloud_model": "big"}
     with whole_way(
         settings,
         engine,

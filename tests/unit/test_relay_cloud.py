@@ -340,6 +340,7 @@ async def test_each_failure_has_its_code(
             assert answer.headers["Retry-After"] == "17"
         assert "OpenAI-Organization" not in answer.headers
     assert CLOUD_KEY not in text
+    assert cloud.endless < 50_000_000, "who never ends was read on and on"
     assert len(cloud.questions) == 1, "asked once: a second time is for the chat to decide, and may cost"
     assert (await relay.logged(f"f-{habit}"))["cause"] == code
 
