@@ -194,6 +194,15 @@ async def test_what_can_not_be_noted_is_not_sent(world: World) -> None:
     assert world.cloud.requests == []
 
 
+async def test_a_check_is_not_noted_unless_it_leaves(world: World) -> None:
+    for text in ("Hello", LONG):
+        asked = world.ask(text)
+        asked._ways = Ways(**{**vars(asked._ways), "is_check": True})
+        await answer(asked)
+    assert [each["event"] for each in world.audit] == ["sending", "answered"]
+    assert len(world.asked_user) == 1
+
+
 async def test_what_the_user_keeps_stays(world: World) -> None:
     world.agrees = False
     asked = world.ask(LONG)

@@ -148,10 +148,12 @@ class Asked:
         return self._failover.route if self._failover else None
 
     async def _before(self, route: Route) -> None:
-        if self._provider is None or self._ways.is_check:
+        if self._provider is None:
             return
         if route.place == "cloud":
             await self._leave(route, self._provider)
+        elif self._ways.is_check:
+            return
         else:
             self._note(Entry("kept-here", self._ways.chat, self._ways.user, route.why))
         self._ways.counted.routed(route.place, route.why)
