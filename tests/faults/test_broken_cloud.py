@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import pytest
 from pydantic import SecretStr
 
+from fakes.chat_people import first_user
 from fakes.cloud import Habit
+from fakes.cloud_chats import ASKS_FOR_MUCH, FORMS, SEND
 from fakes.cloud_container import InContainer, cloud_in_a_container
 from faults.named import asked, seen
 from stack.parts import cloud_way, containers, state
@@ -66,7 +68,12 @@ class Cloudy:
 def cloudy(settings: Settings) -> Iterator[Cloudy]:
     engine = client()
     with cloud_in_a_container(settings, engine) as witness:
-        set_up = {"cloud_url": witness.url, "cloud_model": "big", "cloud_api_key": SecretStr("sk-of-the-test")}
+        set_up = {
+            "cloud_url": witness.url,
+            "cloud_model": "big",
+            "routing": "complexity",
+            "cloud_api_key": SecretStr("sk-of-the-test"),
+        }
         mine = settings.model_copy(update=set_up)
         try:
             cloud_way.lay(mine, engine)
@@ -121,6 +128,24 @@ async def test_what_became_of_the_last_question(cloudy: Cloudy, habit: Habit, ca
     assert await cause_of(cloudy.settings) == cause
     cloudy.ask("answers")
     assert await cause_of(cloudy.settings) is None
+
+
+async def test_with_the_real_model_what_is_private_stays_and_what_is_not_leaves(cloudy: Cloudy) -> None:
+    person = first_user(cloudy.settings)
+    cloudy.witness.behave("answers")
+    before = cloudy.witness.heard()
+    for form in FORMS:
+        async with person.opens_the_page() as page:
+            page.presses = SEND
+            await page.begin(f"{ASKS_FOR_MUCH} {form.format('mark')}")
+            await page.first_text()
+            await page.stop()
+            await page.end()
+    assert cloudy.witness.heard() == before
+    async with person.opens_the_page() as page:
+        page.presses = SEND
+        assert (await page.ask(ASKS_FOR_MUCH)).text == "The cloud says hello."
+    assert cloudy.witness.heard().questions == before.questions + 1
 
 
 async def test_nobody_is_there(cloudy: Cloudy) -> None:

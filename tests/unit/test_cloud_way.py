@@ -14,7 +14,7 @@ import yaml
 from docker import DockerClient
 
 from chat.problems import STACK_ERRORS, from_openai
-from stack.parts import cloud_way, containers, made_secrets
+from stack.parts import cloud_way, containers, made_secrets, rotation
 from stack.parts.relay import cloud, cloud_answers
 from stack.probes.causes import CATALOGUE
 from stack.settings import ROOT, Settings, default_values
@@ -165,6 +165,11 @@ def test_certificates_that_are_gone_open_nothing(tmp_path: Path) -> None:
     written = {"url": CLOUD, "key": "", "token": "t", "ca_bundle": str(tmp_path / "gone.pem")}
     with pytest.raises(OSError, match=r"gone\.pem|No such file"):
         cloud.parse(json.dumps(written))
+
+
+def test_a_new_token_is_taken_up_by_both_who_know_it() -> None:
+    assert rotation.users_of([rotation.CLOUD_TOKEN]) == ["gateway", "chainlit"]
+    assert rotation.users_of([rotation.TOKEN]) == ["gateway"]
 
 
 # --- the overlay ---
