@@ -14,7 +14,7 @@ from stack.tools.process import run
 
 # What decides how the stack runs; the rest may be changed without a word about it.
 START = "scripts/up.py"
-RUNS = ("compose.yaml", ".env.example", "scripts/", "services/")
+RUNS = ("compose.yaml", "compose.cloud.yaml", ".env.example", "scripts/", "services/")
 
 
 def files(root: Path = ROOT) -> dict[str, Path]:
