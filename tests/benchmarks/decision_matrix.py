@@ -75,6 +75,8 @@ class Local:
     disk: int | None
     """Bytes of its files; None: not found where Foundry Local keeps models."""
     offline: bool
+    busy: float
+    """The machine's load before it began: from 1 on others had a core of it."""
     watched: Watched
     first: dict[int, list[float]] = field(default_factory=dict)
     """Seconds to the first token, by the question's tokens."""
@@ -114,9 +116,8 @@ async def measure_local(url: str, rounds: int) -> Local:
     which = await model.which(where, model.AUTO)
     status = api.status(url)
     assert status, f"{url} is no Foundry Local"
-    seen = Local(
-        which, size_on_disk(Path(status.model_cache), which), not networks(), Watched(psutil.Process(status.pid))
-    )
+    disk = size_on_disk(Path(status.model_cache), which)
+    seen = Local(which, disk, not networks(), psutil.getloadavg()[0], Watched(psutil.Process(status.pid)))
     by_words: dict[int, list[Usage]] = {words: [] for words in WORDS}
     await ask(where, which, question(WORDS[0]))  # not counted
     cpu, made = seen.watched.cpu_seconds, 0
@@ -192,12 +193,12 @@ def rows(seen: Local, simulated: dict[int, list[float]]) -> list[tuple[str, str,
             f"{first[0]} tokens of question {alone}, {', '.join(first[1:])}",
             f"simulated: latency {'; simulated: latency '.join(waits)}",
         ),
-        ("Speed", "", f"{p50(seen.rates):.0f} tokens/s", not_simulated),
+        ("Speed, after the first token", "-", f"{p50(seen.rates):.0f} tokens/s", not_simulated),
         ("Privacy", "data never leaves the device", private, "data is sent to the cloud (the tutorial)"),
         (
             "Cost",
             "free after hardware",
-            f"no price; {seen.cpu_per_1000:.0f} seconds of one core for 1,000 tokens of answer",
+            f"no price; {seen.cpu_per_1000:.0f} seconds of one core for 1,000 tokens of answer, reading included",
             "pay per token (the tutorial)",
         ),
         ("Offline", "works without internet", offline, "requires internet (the tutorial)"),
@@ -224,8 +225,8 @@ def page(seen: Local, simulated: dict[int, list[float]], rounds: int, picture: P
     return f"""# Local or cloud: the tutorial's table, measured
 
 Part 2 of the tutorial's session 4 has a table of claims. This is the same table with the local column measured, by
-`tests/benchmarks/decision_matrix.py`, on {datetime.now(UTC):%d %B %Y}: {psutil.cpu_count()} cores, {rounds} rounds;
-medians where nothing else is said. It is this machine and this model: run it on yours.
+`tests/benchmarks/decision_matrix.py`, on {datetime.now(UTC):%d %B %Y}: {psutil.cpu_count()} cores, load {seen.busy:.1f}
+before it began, {rounds} rounds; medians where nothing else is said. It is this machine and model: run it on yours.
 
 {table(seen, simulated)}
 
