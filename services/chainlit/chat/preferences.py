@@ -21,6 +21,7 @@ from chat.settings import HOTTEST, Settings
 # Where Chainlit's session keeps it. What JSON can hold stays with a stored chat, so the choices do.
 CHOSEN = "chosen"
 SHOWN = "models in the panel"
+SWITCH = {"As configured": "as-configured", "On this machine": "local", "On this machine, private": "private"}
 
 
 def knobs() -> Settings:
@@ -49,6 +50,12 @@ async def choose(sent: Mapping[str, Any]) -> None:
     finally:
         await _show_panel(_shown())  # it shows what is in use, also where something else was refused
     await cl.context.emitter.send_toast(_said(chosen), "success")
+
+
+async def stay_here() -> None:
+    """The user wants this chat to be answered on this machine."""
+    cl.user_session.set(CHOSEN, {**_chosen(), "switch": "local"})
+    await _show_panel(_shown())
 
 
 def keep_up(server: Server) -> None:
@@ -104,7 +111,7 @@ def _widgets(base: Settings, now: Settings, models: Models) -> list[InputWidget]
     usual = f"As set for everybody ({base.model})"
     answering = {usual: base.model, **{loaded: loaded for loaded in models.loaded if loaded != base.model}}
     answering |= {now.model: now.model} if now.model not in answering.values() else {}
-    return [
+    widgets: list[InputWidget] = [
         Select(
             id="model",
             label=LABELS["model"],
@@ -144,6 +151,17 @@ def _widgets(base: Settings, now: Settings, models: Models) -> list[InputWidget]
             placeholder="What the model is told before the conversation",
         ),
     ]
+    return [*widgets, _switch(now)] if now.cloud_url else widgets
+
+
+def _switch(now: Settings) -> InputWidget:
+    return Select(
+        id="switch",
+        label=LABELS["switch"],
+        items=SWITCH,
+        initial_value=now.switch,
+        description="Private: on this machine only, and what was said so stays here when you change this again.",
+    )
 
 
 def _others(models: Models) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from httpx2 import AsyncHTTPTransport, Limits
 from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
+from chat.dialect import Dialect
 from chat.problems import PROBE, UP, Problem
 from chat.settings import Settings
 
@@ -32,10 +33,18 @@ NO_SUCH_CALL = (404, 405, 501)
 
 @dataclass(frozen=True)
 class Server:
-    """An OpenAI-compatible server; ``root`` is its address without `/v1`."""
+    """An OpenAI-compatible server.
+
+    Attributes:
+        root: its address without `/v1`.
+        only_chats: it is asked for chat completions and nothing else, and once: somebody else can be asked.
+        dialect: how it wants to be asked.
+    """
 
     root: str
     client: AsyncOpenAI
+    only_chats: bool = False
+    dialect: Dialect = field(default_factory=Dialect, compare=False)
 
 
 async def find(settings: Settings) -> Server:
@@ -138,11 +147,19 @@ def _keep_alive() -> list[tuple[int, int, int]]:
 @lru_cache(maxsize=8)
 def at(root: str, api_key: str) -> Server:
     """The server with this address: one client, so one pool of connections, per process and server."""
-    far = root.startswith("https://")
-    http = DefaultAsyncHttpxClient(
+    # No retries: the user sees at once what is wrong, and nothing is asked twice behind his back.
+    http = connections(far=root.startswith("https://"))
+    return Server(root, AsyncOpenAI(base_url=f"{root}/v1", api_key=api_key, http_client=http, max_retries=0))
+
+
+def connections(*, far: bool) -> DefaultAsyncHttpxClient:
+    """A pool of them.
+
+    Args:
+        far: to a server that is neither on this machine nor in this network.
+    """
+    return DefaultAsyncHttpxClient(
         trust_env=far,  # a proxy is never the way to a model on this machine or in this network
         transport=None if far else AsyncHTTPTransport(limits=LIMITS, socket_options=_keep_alive(), trust_env=False),
         timeout=Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
     )
-    # No retries: the user sees at once what is wrong, and nothing is asked twice behind his back.
-    return Server(root, AsyncOpenAI(base_url=f"{root}/v1", api_key=api_key, http_client=http, max_retries=0))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Place = Literal["local", "cloud"]
+PLACES: tuple[Place, ...] = get_args(Place)
 
 Why = Literal[
-    # Privacy, which wins over everything else.
+    # Nothing to choose from.
+    "no-cloud",
+    # Privacy, which wins over everything that follows.
     "marked-private",
     "found-private",
-    # The chat's own switch, or nothing but this machine to choose from.
+    # The user's word.
     "chat-local",
-    "no-cloud",
-    "local-only",
     "declined",
     # The policies.
+    "local-only",
     "local-first",
     "simple",
     "complex",
@@ -39,9 +41,8 @@ class Question:
 
     Attributes:
         text: what is asked now.
-        earlier: every other text that would be sent with it: the system prompt, the earlier turns, their files.
-        files: the text of the files that come with it.
-        tokens: about how many tokens all of it is.
+        earlier: every other text that would be sent with it: the system prompt, the earlier turns with their files.
+        files: the text of the files that come with the question.
         marked_private: the user says that this question, or something of ``earlier``, is private.
         task: by its name in `tasks.toml`; None: it is recognised by the words of the question.
     """
@@ -49,7 +50,6 @@ class Question:
     text: str
     earlier: Sequence[str] = ()
     files: Sequence[str] = ()
-    tokens: int = 0
     marked_private: bool = False
     task: str | None = None
 
@@ -61,7 +61,7 @@ class Decision:
     Attributes:
         place: who is asked first.
         why: a stable code.
-        words: the same for the user: the end of a sentence such as "answered on this machine, because ...".
+        words: the same for the user, to stand behind the place.
         then: who is asked where that one fails before its first word; None: nobody, it fails.
     """
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
+from chat.routing import tasks
 from chat.routing.tasks import Tasks
-
-Routing = Literal["local", "local-first", "complexity", "task"]
-"""The setting ROUTING. `local`: this machine only, the default."""
-
-Switch = Literal["as-configured", "local", "private"]
-"""A chat's own switch. `private`: as `local`, and what was said stays private when the switch is turned back."""
+from chat.settings import Routing, Settings, Switch
 
 
 @dataclass(frozen=True)
@@ -21,13 +16,28 @@ class Rules:
     Attributes:
         routing: the policy.
         threshold: from this complexity on (see `chat.routing.complexity`) a question is for the cloud.
-        tasks: which task goes where; of `tasks.toml`.
+        tasks: which task goes where.
         cloud: whether there is one at all.
         switch: of the chat.
     """
 
     routing: Routing = "local"
     threshold: int = 100
-    tasks: Tasks = Tasks()
+    tasks: Tasks = field(default_factory=Tasks)
     cloud: bool = False
     switch: Switch = "as-configured"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Rules:
+        """As they are set.
+
+        Raises:
+            Problem: ``bad-setting``: the table of tasks is needed, and can't be used.
+        """
+        return cls(
+            settings.routing,
+            settings.routing_threshold,
+            tasks.load() if settings.routing == "task" and settings.cloud_url else Tasks(),
+            settings.cloud_url is not None,
+            settings.switch,
+        )
