@@ -16,7 +16,8 @@ from stack.commands.notebook import ENVIRONMENT, KERNEL, LOCK, MINE, NOTEBOOK, S
 from stack.settings import ROOT
 
 STRIP = ".venv-notebook/bin/python -m nbconvert --clear-output --inplace services/chainlit/chainlit_app.ipynb"
-SHARED = ("openai", "httpx2", "pydantic", "pydantic-settings", "tenacity")  # with the chat app, whose code it runs
+SHARED = ("openai", "httpx2", "phonenumberslite", "pydantic", "pydantic-settings", "python-stdnum", "tenacity")
+"""With the chat app, whose code it runs."""
 
 
 @pytest.fixture
