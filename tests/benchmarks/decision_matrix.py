@@ -301,7 +301,8 @@ def picture(seen: Local, simulated: dict[int, list[float]]) -> str:
         drawn.append(
             f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{SIMULATED}" stroke-dasharray="6 5" fill="none"/>'
         )
-        drawn.append(text(LEFT + 6, y - 6, f"simulated: latency {milliseconds:,} ms", SIMULATED))
+        at, anchor = (LEFT + 6, "start") if seconds > most / 2 else (WIDTH - RIGHT - 6, "end")  # clear of the line
+        drawn.append(text(at, y - 6, f"simulated: latency {milliseconds:,} ms", SIMULATED, anchor))
     each = [(float(count), speed) for count, (speed, _) in seen.shared.items()]
     all_ = [(float(count), speed) for count, (_, speed) in seen.shared.items()]
     most = max(speed for _, speed in all_ + each)
@@ -309,7 +310,7 @@ def picture(seen: Local, simulated: dict[int, list[float]]) -> str:
     drawn += fast.frame(AT_ONCE)
     drawn += [*fast.line(each, LOCAL), *fast.line(all_, INK)]
     drawn.append(text(fast.x(each[-1][0]), fast.y(each[-1][1]) - 10, "each", LOCAL, "end"))
-    drawn.append(text(fast.x(all_[-1][0]), fast.y(all_[-1][1]) - 10, "all together", INK, "end"))
+    drawn.append(text(fast.x(all_[-1][0]), fast.y(all_[-1][1]) + 20, "all together", INK, "end"))
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {HEIGHT}" font-family="sans-serif">',
         "<style>text { font-size: 13px }</style>",
