@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chat.settings import Routing
-from fakes.chat_people import Person
+from fakes.chat_container import is_healthy
+from fakes.chat_people import Person, first_user, the_probe
 from fakes.stored_responses import StoredResponses
-from fakes.whole_way import Witness
+from fakes.waiting import wait_until
+from fakes.whole_way import WholeWay, Witness
 
 MODEL = "gpt-4o"
+START_SECONDS = 90
 SECONDS = 2.0
 """ROUTING_SECONDS."""
 
@@ -56,3 +59,21 @@ def stand_in_for_a_cloud() -> Iterator[Witness]:
         cloud.stored = StoredResponses(MODEL)
         cloud.tokens = ["From", " the", " cloud", "."]
         yield cloud
+
+
+def routed_way(way: WholeWay, cloud: Witness) -> RoutedWay:
+    """Of a stack that has a way to that cloud."""
+
+    def set_routing(routing: Routing) -> None:
+        before = way.settings.routing
+        way.restart_with("chainlit", routing=routing)
+        if routing == before:  # Compose leaves what has not changed
+            way.service("chainlit").restart()
+            wait_until(lambda: is_healthy(way.service("chainlit")), START_SECONDS)
+
+    def read(name: str) -> str:
+        found = way.service("chainlit").exec_run(["cat", f"/data/{name}"])
+        assert found.exit_code == 0, found.output
+        return bytes(found.output).decode()
+
+    return RoutedWay(way.foundry, cloud, first_user(way.settings), the_probe(way.settings), set_routing, read)

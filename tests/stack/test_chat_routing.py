@@ -208,9 +208,9 @@ async def test_what_is_found_stays_in_whatever_part_of_the_chat_it_is(complexity
 
 async def test_a_private_question_fails_rather_than_leaves(routed_way: RoutedWay) -> None:
     routed_way.begin("local-first")
-    routed_way.local.habit = "closes"
-    async with routed_way.person.opens_the_page(panel=False) as page:
+    async with routed_way.person.opens_the_page() as page:
         page.presses = SEND
+        routed_way.local.habit = "closes"
         answer = await page.ask(f"Write to {MAIL}.")
     assert answer.text == ""
     assert len(answer.errors) == 1

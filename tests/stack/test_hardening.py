@@ -31,7 +31,12 @@ SECRETS = [
     ("open-webui", "probe-password"),
     ("open-webui", "monitor-password"),
 ]
-SHARED = [("monitor", "chainlit-password"), ("monitor", "open-webui-password")]  # as each page's monitor-password
+SHARED = [
+    ("monitor", "chainlit-password"),  # as each page's monitor-password
+    ("monitor", "open-webui-password"),
+    ("gateway", "cloud-token"),  # as the chat's
+    ("chainlit", "cloud-token"),
+]
 Find = Callable[[str], Container]
 Inside = Callable[[str], Host]
 
@@ -142,6 +147,18 @@ def test_secrets_differ(secret: Callable[[str, str], str]) -> None:
 @pytest.mark.parametrize("page", ["chainlit", "open-webui"])
 def test_the_monitor_and_a_page_know_the_same_password(secret: Callable[[str, str], str], page: str) -> None:
     assert secret("monitor", f"{page}-password") == secret(page, "monitor-password")
+
+
+def test_the_gateway_and_the_chat_know_the_same_token_for_a_cloud_and_nobody_else_does(
+    inside: Inside, secret: Callable[[str, str], str]
+) -> None:
+    token = secret("gateway", "cloud-token")
+    assert (len(token), secret("chainlit", "cloud-token")) == (43, token)
+    assert token != secret("gateway", "token")
+    assert [other for other in LASTING if inside(other).file("/run/secrets/cloud-token").exists] == [
+        "gateway",
+        "chainlit",
+    ]
 
 
 @pytest.mark.parametrize("which", SECRETS + SHARED, ids="/".join)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stack.parts import containers, foundry, keeping, relay_token, way_back
+from stack.parts import cloud_way, containers, foundry, keeping, relay_token, way_back
 from stack.parts.relay import lifecycle as relay
 from stack.parts.single_run import alone
 from stack.reports.errors import guarded
@@ -34,6 +34,7 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
     with alone(settings):
         with stages.stage("Stopping the relay"):
             relay.stop(settings)
+            cloud_way.close(settings)
         with stages.stage("Stopping Foundry Local (if `up` started it)"):
             foundry.stop(settings)
         with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:

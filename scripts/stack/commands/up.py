@@ -15,6 +15,7 @@ from stack import probes
 from stack.parts import (
     accounts,
     bundle,
+    cloud_way,
     containers,
     development,
     foundry,
@@ -161,6 +162,7 @@ def start_host(ground: Ground, stages: Stages) -> None:
         if keeping.finish(ground.settings, ground.engine):
             stages.say("A restore that was interrupted is ended.")
         token_file = relay_token.fetch(ground.settings, ground.engine)
+        cloud_way.lay(ground.settings, ground.engine)
         rotation.take_up(ground.settings, ground.engine)
     with stages.stage("Foundry Local and its model") as progress:
         foundry.ensure(ground.settings, progress, stages.say)
@@ -229,6 +231,8 @@ def _run() -> int:
         stages.say(f"WebGPU demo: http://localhost:{settings.webgpu_port}")
         stages.say(f"Monitor: http://localhost:{settings.monitor_port}/readyz")
         stages.say(f"For your own tools: http://127.0.0.1:{settings.foundry_port}/v1")
+        if settings.cloud:
+            stages.say(f"Cloud: the chat may ask {settings.cloud.host}, as ROUTING and each chat's settings say")
         if arguments.dev:
             stages.say(f"\n{DEVELOPMENT}")
         if arguments.open:

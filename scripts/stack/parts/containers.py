@@ -20,6 +20,8 @@ SERVICE_LABEL = "com.docker.compose.service"
 # stand in the images too, so whatever is run by hand from one carries them.
 OF_A_SERVICE = "com.docker.compose.oneoff=False"
 IMAGES = "localhost/foundry-stack"
+CLOUD_OVERLAY = "compose.cloud.yaml"
+USERS_OWN = ("compose.override.yaml", "compose.override.yml")  # what Compose reads besides where it is told no files
 BUILT = ("init", "gateway", "chainlit", "open-webui", "webgpu-static", "monitor")  # the services, each from its image
 
 _BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)/(?P<steps>\d+)\] (?P<what>.+)")
@@ -125,7 +127,7 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
     """Bring all services up and wait until each is healthy; what already runs as configured stays untouched.
 
     Args:
-        overlay: a compose file in the repository's folder that is read on top of compose.yaml.
+        overlay: a compose file in the repository's folder that is read on top of compose.yaml, and of the cloud's.
 
     Raises:
         StackError: ``port-taken``, or ``containers-failed`` with the end of Compose's output.
@@ -134,8 +136,16 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
     def on_line(line: str) -> None:
         progress(line.strip())
 
-    files = ["--file", "compose.yaml", "--file", overlay] if overlay else []
-    arguments = [*files, "up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--remove-orphans"]
+    arguments = [
+        *_files(settings, overlay),
+        "up",
+        "--detach",
+        "--wait",
+        "--wait-timeout",
+        "180",
+        "--no-build",
+        "--remove-orphans",
+    ]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code == 0:
         return
@@ -146,6 +156,15 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
             cause="port-taken",
         )
     raise _not_all_up(done)
+
+
+def _files(settings: Settings, overlay: str | None) -> list[str]:
+    """Without an overlay Compose chooses them itself, and so reads a compose.override.yaml of the user's, too."""
+    overlays = [*([CLOUD_OVERLAY] if settings.cloud else ()), *([overlay] if overlay else ())]
+    if not overlays:
+        return []
+    users_own = () if overlay else [name for name in USERS_OWN if (ROOT / name).exists()]
+    return [argument for name in ("compose.yaml", *overlays, *users_own) for argument in ("--file", name)]
 
 
 def _compose_or_fail(settings: Settings, arguments: Sequence[str]) -> None:

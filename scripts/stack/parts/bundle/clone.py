@@ -12,7 +12,7 @@ from stack.settings import ROOT
 from stack.tools.process import run
 
 # What decides how the stack runs; the rest may be changed without a word about it.
-RUNS = ("compose.yaml", ".env.example", "scripts/", "services/")
+RUNS = ("compose.yaml", "compose.cloud.yaml", ".env.example", "scripts/", "services/")
 
 
 def files(root: Path = ROOT) -> dict[str, Path]:

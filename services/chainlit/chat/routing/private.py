@@ -14,7 +14,7 @@ from chat.routing.finders.plain_form import plain_form
 
 Kind = Literal["secret", "email", "iban", "card", "national-id", "phone"]
 NAMES: dict[Kind, str] = {
-    "secret": "a key or password",
+    "secret": "a key or password",  # nosec B105  (what it is called)
     "email": "an e-mail address",
     "iban": "an account number",
     "card": "a card number",
