@@ -69,6 +69,7 @@ def test_nothing_of_it_can_be_read_without(backup: bytes) -> None:
     assert b"geheim" not in backup
 
 
+@pytest.mark.full
 def test_it_is_opened_by_what_knows_age(backup: bytes) -> None:
     with tarfile.open(fileobj=io.BytesIO(backup)) as parts:
         assert parts.getnames() == ["key.age", "backup.tar.zst.age"]
@@ -86,6 +87,7 @@ def test_another_passphrase_is_told(tmp_path: Path, backup: bytes) -> None:
         assert (told.value.cause, told.value.exit_code) == (cause, 2)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("known_key")
 def test_cut_anywhere_it_is_refused(tmp_path: Path, backup: bytes) -> None:
     assert check(on_disk(tmp_path, backup), silent, passphrase=PASSPHRASE).manifest == MANIFEST
@@ -96,6 +98,7 @@ def test_cut_anywhere_it_is_refused(tmp_path: Path, backup: bytes) -> None:
         assert told.value.cause == "backup-damaged", length
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("known_key")
 def test_altered_anywhere_it_is_refused(tmp_path: Path, backup: bytes) -> None:
     begin = backup.index(b"age-encryption.org", 1024)
@@ -107,6 +110,7 @@ def test_altered_anywhere_it_is_refused(tmp_path: Path, backup: bytes) -> None:
         assert told.value.cause == "backup-damaged", at
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("known_key")
 def test_a_long_one_is_read_in_pieces(long: bytes) -> None:
     assert decrypted(long) == LONG
@@ -116,6 +120,7 @@ def test_a_long_one_is_read_in_pieces(long: bytes) -> None:
         decrypted(bytes(altered))
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("known_key")
 def test_who_stops_reading_is_not_held_up(long: bytes) -> None:
     with decrypting(io.BytesIO(long), PASSPHRASE) as plain:

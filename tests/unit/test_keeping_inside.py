@@ -104,7 +104,7 @@ def volume(tmp_path: Path) -> Volume:
     return Volume(tmp_path)
 
 
-@pytest.fixture(params=["WAL", "DELETE"])
+@pytest.fixture(params=["WAL", pytest.param("DELETE", marks=pytest.mark.full)])
 def writer(volume: Volume, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """Somebody who writes into chats.db all the time."""
     file = database(volume.source / "chats.db", ROWS)
