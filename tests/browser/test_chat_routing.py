@@ -1,4 +1,4 @@
-"""A chat with a cloud, as one sees it: the question before anything leaves, where each answer was made, and *Private*."""
+"""A chat with a cloud as one sees it: the question before anything leaves, where answers were made, and *Private*."""
 
 from __future__ import annotations
 
