@@ -36,15 +36,19 @@ def asked(question: cl.Message, reply: cl.Message, knobs: Settings, memory: Memo
         is_check=_is_check(question),
         counted=counted,
     )
-    messages = conversation.up_to(question, cl.chat_context.get())
-    told = conversation.for_model(messages, knobs.system_prompt)
+    messages = cl.chat_context.get()
+    told = conversation.for_model(conversation.up_to(question, messages), knobs.system_prompt)
     # What is not known for sure to be all that the chat says, and all that is sent, stays.
-    is_asked = bool(told) and told[-1]["content"] == conversation.with_files(question)
+    is_known = (
+        sessions.is_whole(cl.context.session)
+        and bool(told)
+        and told[-1]["content"] == conversation.with_files(question)
+    )
     routable = Question(
         question.content,
         earlier=[each["content"] for each in told[:-1]],
         files=[(question.metadata or {}).get(conversation.ATTACHED, "")],
-        marked_private=marked.any_in(messages) or not (is_asked and sessions.is_whole(cl.context.session)),
+        marked_private=marked.any_in([*messages, question]) or not is_known,
     )
     return Asked(routable, told, knobs, memory, ways)
 

@@ -12,9 +12,7 @@ STATES: tuple[State, ...] = ("closed", "open", "half-open")
 
 FAILURES = 3
 REST_SECONDS = 60.0
-AT_ONCE_SECONDS = (
-    30.0  # who asks to be left alone for less has a moment's trouble, such as the gateway's limit of requests
-)
+AT_ONCE_SECONDS = 30.0  # who asks to be left alone for less has a moment's trouble, as at the gateway's limit
 LONGEST_REST_SECONDS = 600.0  # whatever it asks for itself
 
 

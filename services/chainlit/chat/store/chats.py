@@ -50,7 +50,7 @@ class Chats:
             )
         return name
 
-    def keep_thread(
+    def keep_thread(  # noqa: PLR0913  (what may change, each with a default)
         self,
         thread_id: str,
         *,
