@@ -141,7 +141,7 @@ async def answer(question: cl.Message) -> None:
         is_another = again.is_wanted()
         memory = _memory()
         memory.place.open()
-        knobs = ways.knobs_for(question, is_another=is_another)
+        knobs = await ways.knobs_for(question, is_another=is_another)
         await marks.take(question, knobs)
         if unreadable := await uploads.take_in(question, ways.room_for_all, knobs):
             for problem in unreadable:

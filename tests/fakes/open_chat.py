@@ -257,6 +257,10 @@ class OpenChat:
         """Wait for one of that kind."""
         await self._until(lambda: self.heard(event) != [], seconds)
 
+    async def hears_more(self, event: str, than: int) -> None:
+        """Wait until there have been more of that kind."""
+        await self._until(lambda: len(self.heard(event)) > than)
+
     async def resumed(self) -> list[Step] | str:
         """The messages of a chat that is opened again; or why it shows none."""
         await self._until(lambda: any(name.startswith("resume_thread") for name, _ in self.events))

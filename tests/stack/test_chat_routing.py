@@ -187,6 +187,105 @@ async def test_a_question_that_is_marked_keeps_the_rest_of_its_chat_here(complex
     assert complexity.cloud.requests == []
 
 
+async def agreed(way: RoutedWay) -> str:
+    """A chat whose user has agreed to the cloud."""
+    async with way.person.opens_the_page() as page:
+        page.presses = SEND
+        assert (await page.ask(COMPLEX)).text == THERE
+        return await page.chat_id()
+
+
+def position(page: OpenChat) -> str:
+    """Of the switch, as the page shows it."""
+    return str(next(each["initial"] for each in page.settings if each["id"] == "switch"))
+
+
+async def test_a_switch_is_kept_as_soon_as_it_is_turned(complexity: RoutedWay) -> None:
+    """The app may be killed at any moment, and tells nobody then."""
+    chat_id = await agreed(complexity)
+    async with complexity.person.opens_the_page(chat_id=chat_id) as page:
+        await page.resumed()
+        await page.set(switch="private")
+        async with complexity.person.opens_the_page(chat_id=chat_id) as other:
+            await other.resumed()
+            assert position(other) == "private"
+            assert (await other.ask(f"{COMPLEX} And now?")).text == HERE
+        before = len(page.heard("resume_thread"))
+        await page.greets_again()
+        await page.hears_more("resume_thread", before)
+        assert (await page.ask(f"{COMPLEX} Here, too?")).text == HERE
+    assert complexity.left == [COMPLEX]
+
+
+async def test_a_switch_counts_on_every_page_of_its_chat(complexity: RoutedWay) -> None:
+    chat_id = await agreed(complexity)
+    async with complexity.person.opens_the_page(chat_id=chat_id) as page:
+        await page.resumed()
+        async with complexity.person.opens_the_page(chat_id=chat_id) as other:
+            await other.resumed()
+            await other.set(switch="private")
+        assert (await page.ask(f"{COMPLEX} And now?")).text == HERE
+    async with complexity.person.opens_the_page(chat_id=chat_id) as page:
+        await page.resumed()
+        assert position(page) == "private"
+        await page.set(switch="as-configured")
+        assert (await page.ask(f"{COMPLEX} And again?")).text == HERE, "what was said in private has left"
+    assert complexity.left == [COMPLEX]
+
+
+async def test_a_chat_that_is_switched_keeps_the_question_that_is_under_way(complexity: RoutedWay) -> None:
+    complexity.local.seconds_a_chunk = 0.3
+    async with complexity.person.opens_the_page() as page:
+        page.presses = SEND
+        await page.begin("Where is the treasure?")
+        await page.first_text()
+        await page.set(switch="private")
+        await page.end()
+        complexity.local.seconds_a_chunk = 0.0
+        await page.set(switch="as-configured")
+        assert (await page.ask(COMPLEX)).text == HERE
+    assert complexity.left == []
+
+
+async def test_a_chat_can_be_switched_while_this_machine_is_down(routed_way: RoutedWay) -> None:
+    routed_way.begin("local-first")
+    async with routed_way.person.opens_the_page() as page:
+        page.presses = SEND
+        await page.set(max_tokens=200)
+        routed_way.local.habit = "closes"
+        await page.set(switch="private")
+        assert position(page) == "private"
+        assert (await page.ask("The treasure is under the oak.")).text == ""
+    assert routed_way.left == []
+
+
+async def test_of_two_questions_close_together_each_is_judged_by_itself(complexity: RoutedWay) -> None:
+    """What is sent is what was read: the first, never the second in its place."""
+    async with complexity.person.opens_the_page() as page:
+        page.presses = SEND
+        await page.ask(COMPLEX)
+        for second, button in ((f"Write to {MAIL}", None), ("The treasure is under the oak.", MARKED)):
+            await page.begin(COMPLEX)
+            await page.begin(second, command=button)
+            await page.end()
+    assert set(complexity.left) == {COMPLEX}
+    assert not any(word in str(complexity.cloud.requests) for word in (MAIL, "treasure"))
+
+
+async def test_a_chat_that_is_being_taken_up_again_stays(complexity: RoutedWay) -> None:
+    """Until all that was said is there again, nobody knows whether something of it is marked."""
+    async with complexity.person.opens_the_page() as page:
+        page.presses = SEND
+        await page.ask(COMPLEX)
+        await page.begin("The treasure is under the oak.", command=MARKED)
+        await page.end()
+        chat_id = await page.chat_id()
+    for _ in range(5):  # the page lets nobody ask before the chat is there, who asks without it may
+        async with complexity.person.opens_the_page(chat_id=chat_id, panel=False) as page:
+            assert (await page.ask(f"{COMPLEX} And now?")).text == HERE
+    assert complexity.left == [COMPLEX]
+
+
 async def test_what_is_found_stays_in_whatever_part_of_the_chat_it_is(complexity: RoutedWay) -> None:
     async with complexity.person.opens_the_page() as page:
         page.presses = SEND

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +15,12 @@ import yaml
 from docker import DockerClient
 
 from chat.problems import STACK_ERRORS, from_openai
+from fakes import cloud_addresses
+from stack.commands import up
 from stack.parts import cloud_way, containers, made_secrets, rotation
 from stack.parts.relay import cloud, cloud_answers
 from stack.probes.causes import CATALOGUE
+from stack.reports.stages import Stages
 from stack.settings import ROOT, Settings, default_values
 from stack.tools.cloud_address import CloudAddress
 from stack.tools.process import Finished
@@ -39,7 +43,7 @@ NO_ENGINE = cast(DockerClient, None)
         (CLOUD, f"{CLOUD}/chat/completions", BEARER),
         (f"{CLOUD}/", f"{CLOUD}/chat/completions", BEARER),
         (f"{CLOUD}/chat/completions", f"{CLOUD}/chat/completions", BEARER),
-        ("https://API.Example:8443", "https://api.example:8443/chat/completions", BEARER),
+        ("https://API.Example:8443", "https://api.example:8443/v1/chat/completions", BEARER),
         ("http://127.0.0.1:9000/v1", "http://127.0.0.1:9000/v1/chat/completions", BEARER),
         ("http://[::1]:9000/v1", "http://[::1]:9000/v1/chat/completions", BEARER),
         ("https://us.openai.azure.com", "https://us.openai.azure.com/openai/v1/chat/completions", AZURE),
@@ -64,6 +68,17 @@ def test_an_address_as_a_providers_page_shows_it(url: str, completions: str, key
     found = CloudAddress.parse(url)
     assert (found.completions, (found.key_header, found.key_prefix)) == (completions, key)
     assert CloudAddress.parse(found.completions) == found, "what is written down for the relay is read again"
+
+
+@pytest.mark.parametrize(("url", "version", "completions"), cloud_addresses.UNDERSTOOD)
+def test_an_address_means_here_what_it_means_to_the_chat(url: str, version: str, completions: str) -> None:
+    assert CloudAddress.parse(url, model=cloud_addresses.MODEL, version=version).completions == completions
+
+
+@pytest.mark.parametrize("url", cloud_addresses.REFUSED)
+def test_what_the_chat_refuses_is_refused_here(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        CloudAddress.parse(url)
 
 
 def test_an_older_azure_is_asked_by_deployment_and_version() -> None:
@@ -150,6 +165,46 @@ def test_where_none_is_set_nothing_is_laid_and_what_lay_there_is_taken_away(tmp_
     assert cloud_way.file(settings(tmp_path)).exists()
     cloud_way.lay(settings(tmp_path), NO_ENGINE)
     assert not cloud_way.file(settings(tmp_path)).exists()
+
+
+@pytest.mark.usefixtures("token")
+def test_a_chat_that_knows_of_one_cloud_is_not_led_to_another(tmp_path: Path) -> None:
+    old, new = (settings(tmp_path, cloud_url=url) for url in (CLOUD, "https://api.example/v1"))
+    cloud_way.lay(old, NO_ENGINE)
+    cloud_way.close_to_others(old)
+    assert cloud_way.file(old).exists()
+    cloud_way.close_to_others(new)
+    assert not cloud_way.file(new).exists()
+    cloud_way.lay(old, NO_ENGINE)
+    cloud_way.close_to_others(settings(tmp_path))
+    assert not cloud_way.file(old).exists()
+
+
+def test_the_way_is_open_when_the_chat_has_been_told_whom_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def note(what: str) -> Callable[..., None]:
+        return lambda *_, **__: done.append(what)
+
+    for module, names in {
+        up.cloud_way: ("lay", "close_to_others"),
+        up.containers: ("start",),
+        up.keeping: ("finish",),
+        up.relay_token: ("fetch",),
+        up.rotation: ("take_up",),
+        up.foundry: ("ensure",),
+        up.relay: ("start",),
+        up.probes: ("run",),
+    }.items():
+        for name in names:
+            monkeypatch.setattr(module, name, note(f"{module.__name__.rpartition('.')[2]}.{name}"))
+    ground = up.Ground(settings(tmp_path, cloud_url=CLOUD), NO_ENGINE, [])
+    up.start_host(ground, Stages())
+    up.start_pages(ground, Stages())
+    told = [each for each in done if each.startswith(("cloud_way", "containers"))]
+    assert told == ["cloud_way.close_to_others", "containers.start", "cloud_way.lay"]
 
 
 @pytest.mark.parametrize("broken", ["", "{}", "[]", '{"url": "https://x/v1", "key": "", "token": ""}', "null"])
@@ -253,6 +308,7 @@ def test_the_chat_shows_what_the_cloud_says(said: str, shown: str) -> None:
     problem = from_openai(openai.APIStatusError(refusal.message, response=answer, body=body), root="")
     assert problem.cause == "cloud-address-wrong"
     assert (shown in problem.what) and ("It says" in problem.what) == bool(said)
+    assert problem.private == bool(said), "it may quote the user, and is not for the log"
 
 
 def test_the_cloud_can_not_have_the_key_shown() -> None:

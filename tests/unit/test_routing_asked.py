@@ -85,12 +85,15 @@ class World:
         async def turn() -> AsyncIterator[float]:
             yield 0.0
 
+        async def knobs() -> Settings:
+            return self.settings.model_copy(update=self.later)
+
         told: list[Told] = [{"role": "user", "content": each} for each in earlier]
         told += [{"role": "user", "content": "\n".join((*more.get("files", ()), text))}]
         ways = Ways(
             find,
             turn,
-            lambda: self.settings.model_copy(update=self.later),
+            knobs,
             may_send,
             "chat-1",
             "admin",
@@ -228,6 +231,21 @@ async def test_the_user_who_thinks_about_it_does_not_use_up_the_time(world: Worl
 
     asked._ways = Ways(**{**vars(asked._ways), "may_send": thinks})
     assert await answer(asked) == "there"
+
+
+async def test_who_waits_in_the_line_does_not_use_up_the_time(world: World) -> None:
+    world.knobs = {"routing": "local-first", "routing_seconds": 0.2}
+    asked = world.ask("Hello")
+
+    @asynccontextmanager
+    async def a_long_line() -> AsyncIterator[float]:
+        await asyncio.sleep(0.4)
+        yield 0.4
+
+    asked._ways = Ways(**{**vars(asked._ways), "turn": a_long_line})
+    assert await answer(asked) == "here"
+    assert world.cloud.requests == []
+    assert routed.BREAKERS["local"]._failures == 0
 
 
 async def test_where_this_machine_is_down_the_cloud_answers_after_the_user_agreed(world: World) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 import stat
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +22,16 @@ ENTRY = Entry(
 
 def lines(file: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_it_is_written_where_the_system_knows_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as Windows, where the chat app runs without containers."""
+    with monkeypatch.context() as windows:
+        windows.delattr(os, "O_NOFOLLOW")
+        importlib.reload(audit_log)
+        audit_log.AuditLog(tmp_path / "audit.jsonl").note(audit_log.Entry("kept-here", "chat-1", None, "simple"))
+    importlib.reload(audit_log)
+    assert len(lines(tmp_path / "audit.jsonl")) == 1
 
 
 def test_a_line_is_an_object_and_only_its_user_reads_it(tmp_path: Path) -> None:

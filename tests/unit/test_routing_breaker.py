@@ -83,6 +83,21 @@ def test_who_asks_to_be_left_alone_is_so_at_once_and_as_long_as_he_says(breaker:
     assert breaker.state == "half-open"
 
 
+def test_who_asks_for_a_moment_only_is_not_left_alone_for_it(breaker: Breaker) -> None:
+    """As the gateway does with each refusal, its own limit included."""
+    for _ in range(2):
+        breaker.failed(rest_seconds=5)
+    assert breaker.state == "closed"
+    breaker.failed(rest_seconds=5)
+    assert breaker.state == "open"
+
+
+def test_who_asks_for_half_a_minute_gets_that_and_no_more(breaker: Breaker, clock: Clock) -> None:
+    breaker.failed(rest_seconds=30)
+    clock.now += 30
+    assert breaker.state == "half-open"
+
+
 def test_nobody_rests_for_longer_than_is_sensible(breaker: Breaker, clock: Clock) -> None:
     breaker.failed(rest_seconds=10**9)
     clock.now += LONGEST_REST_SECONDS

@@ -112,6 +112,34 @@ async def test_who_says_no_word_in_time_is_left_and_the_other_asked(decision: De
     assert places.failed == [(decision.place, "first-word-late")]
 
 
+async def test_who_waits_for_a_turn_is_not_late_yet() -> None:
+    places = Places()
+
+    async def waits(place: Place) -> AsyncGenerator[str]:
+        if place == "local":
+            with failover.not_counted():
+                await asyncio.sleep(0.2)
+        yield place
+
+    failover = Failover(LOCAL_FIRST, waits, places.breakers, 0.1, Hooks(_nothing, lambda *_: None))
+    assert [piece async for piece in failover.pieces()] == ["local"]
+    assert not places.breakers["local"].rests
+
+
+async def test_who_had_his_turn_and_says_no_word_is_late() -> None:
+    places = Places()
+
+    async def hangs(place: Place) -> AsyncGenerator[str]:
+        if place == "local":
+            with failover.not_counted():
+                await asyncio.sleep(0.01)
+            await asyncio.Event().wait()
+        yield place
+
+    failover = Failover(LOCAL_FIRST, hangs, places.breakers, 0.05, Hooks(_nothing, lambda *_: None))
+    assert [piece async for piece in failover.pieces()] == ["cloud"]
+
+
 async def test_where_nobody_else_may_be_asked_the_first_word_is_waited_for() -> None:
     """And a failure is a failure: what is private fails rather than leaves."""
     places = Places(local=[HANG])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from openai import AsyncOpenAI
 
 from chat.asking import Ending, Target, completion
 from chat.context import known_limit
@@ -13,6 +14,7 @@ from chat.problems import Problem
 from chat.routing import providers
 from chat.routing.providers import Provider, cloud, understood
 from chat.settings import Settings
+from fakes.cloud_addresses import REFUSED, UNDERSTOOD
 from fakes.model_server import ModelServer
 
 AZURE = "https://mine.openai.azure.com"
@@ -60,8 +62,27 @@ def test_there_is_none_unless_it_is_set() -> None:
     ],
 )
 def test_addresses(url: str, version: str | None, base: str, deployment: str | None, api_version: str | None) -> None:
-    address = understood(url, version)
+    address = understood(url, version, in_stack=True)
     assert (address.base, address.deployment, address.api_version) == (base, deployment, api_version)
+
+
+@pytest.mark.parametrize(("url", "version", "completions"), UNDERSTOOD)
+def test_an_address_means_here_what_it_means_to_the_relay(url: str, version: str, completions: str) -> None:
+    client = provider(url, cloud_api_version=version or None).server.client
+    assert str(client._prepare_url("/chat/completions")) + _query(client) == completions
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_what_the_relay_refuses_is_refused_here_and_not_repeated(url: str) -> None:
+    with pytest.raises(Problem) as problem:
+        provider(url)
+    assert problem.value.cause == "bad-setting"
+    assert "secret" not in problem.value.markdown
+
+
+def _query(client: AsyncOpenAI) -> str:
+    version = client.default_query.get("api-version")
+    return f"?api-version={version}" if version else ""
 
 
 @pytest.mark.parametrize(

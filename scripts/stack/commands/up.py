@@ -174,7 +174,7 @@ def start_host(ground: Ground, stages: Stages) -> None:
         if keeping.finish(ground.settings, ground.engine):
             stages.say("A restore that was interrupted is ended.")
         token_file = relay_token.fetch(ground.settings, ground.engine)
-        cloud_way.lay(ground.settings, ground.engine)
+        cloud_way.close_to_others(ground.settings)
         rotation.take_up(ground.settings, ground.engine)
     with stages.stage("Foundry Local and its model") as progress:
         foundry.ensure(ground.settings, progress, stages.say)
@@ -186,6 +186,7 @@ def start_pages(ground: Ground, stages: Stages, *, overlay: str | None = None) -
     """The containers, and a probe of all."""
     with stages.stage("Containers") as progress:
         containers.start(ground.settings, progress, overlay=overlay)
+        cloud_way.lay(ground.settings, ground.engine)  # the chat knows now whom it is asking
     with stages.stage("A real answer through every front end"):
         return probes.run(ground.settings)
 

@@ -41,6 +41,16 @@ def lay(settings: Settings, client: DockerClient) -> None:
         write_json(file(settings), written)
 
 
+def close_to_others(settings: Settings) -> None:
+    """Where another cloud is set than before, or none, it is closed.
+
+    The chat that still runs knows of the old one, and asked its users whether that may be sent what they say.
+    """
+    asked = settings.cloud.completions if settings.cloud else None
+    if (read_json(file(settings)) or {}).get("url") != asked:
+        close(settings)
+
+
 def close(settings: Settings) -> None:
     """From now on the relay knows of no cloud, and its key is gone from here."""
     file(settings).unlink(missing_ok=True)

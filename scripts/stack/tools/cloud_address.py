@@ -48,6 +48,8 @@ class CloudAddress:
     def parse(cls, url: str, *, model: str = "", version: str = "") -> CloudAddress:
         """Read an OpenAI-compatible address (`https://api.openai.com/v1`), or Azure OpenAI's.
 
+        `chat.routing.providers` reads it the same way outside of the stack.
+
         Of Azure there are the resource (`https://NAME.openai.azure.com`), its v1 address (`.../openai/v1`), and the
         deployment's with its version (`.../openai/deployments/NAME/chat/completions?api-version=...`).
 
@@ -68,6 +70,7 @@ class CloudAddress:
         azure = host.endswith(AZURE_HOSTS)
         if azure and not path:
             path = f"/openai/deployments/{model}" if version else "/openai/v1"
+        path = path or "/v1"
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         deployment = DEPLOYMENT.fullmatch(path) is not None
         if path.startswith("/openai/deployments") and not deployment:

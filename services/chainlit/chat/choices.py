@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from chat.problems import Problem
 from chat.settings import HOTTEST, LONGEST_PROMPT, MaxTokens, Prompt, Settings, Switch, Temperature, TopP
 
+SWITCH = "switch"
+"""The key in Chainlit's session, and in a stored chat's metadata, that holds the chat's switch."""
+
 Chosen = dict[str, Any]
 """By the names of `Settings`; only what differs from what is set for everybody."""
 
@@ -84,6 +87,6 @@ def _refused(name: str, value: object, must_be: str) -> Problem:
     return Problem(
         "bad-choice",
         f"{LABELS[name]} must be {must_be}; `{shown}` can't be used.",
-        "Nothing was changed. Open the settings again and correct it.",
+        "It stays as it was. Open the settings again and correct it.",
         private=True,
     )

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
-
 import chainlit as cl
 
+from chat.conversation import is_answer
+from chat.marked import COMMAND, PRIVATE
 from chat.settings import Settings
-
-PRIVATE = "private"
-"""The key in a question's metadata."""
-
-COMMAND = "Private"
-
-
-class Marked(Protocol):
-    """What is needed of a Chainlit message."""
-
-    metadata: dict[str, object] | None
 
 
 async def offer(knobs: Settings) -> None:
@@ -32,11 +20,18 @@ async def offer(knobs: Settings) -> None:
 
 async def take(question: cl.Message, knobs: Settings) -> None:
     """Note it with the question, so that it still counts when the chat is opened again."""
-    if question.command == COMMAND or (knobs.cloud_url and knobs.switch == "private"):
-        question.metadata = {**(question.metadata or {}), PRIVATE: True}
-        await question.update()
+    if question.command == COMMAND or knobs.switch == "private":
+        await _mark(question)
 
 
-def any_in(messages: Iterable[Marked]) -> bool:
-    """Whether one of them is marked."""
-    return any((message.metadata or {}).get(PRIVATE) for message in messages)
+async def take_what_is_under_way() -> None:
+    """The chat is private from now on, and so is a question that waits for its answer just now."""
+    turns = (each for each in reversed(cl.chat_context.get()) if each.type == "user_message" or is_answer(each))
+    newest = next(turns, None)
+    if newest and newest.type == "user_message":
+        await _mark(newest)
+
+
+async def _mark(question: cl.Message) -> None:
+    question.metadata = {**(question.metadata or {}), PRIVATE: True}
+    await question.update()

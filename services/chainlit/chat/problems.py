@@ -20,7 +20,7 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
         cause: short stable kebab-case code; the same codes as the gateway, the relay and the probe use.
         what: what is wrong, in the user's words (Markdown).
         fix: the next step, preferably a command.
-        private: ``what`` quotes the user, and so is not for the log.
+        private: ``what`` quotes the user, or may, as a cloud's own words do; so it is not for the log.
     """
 
     def __init__(self, cause: str, what: str, fix: str, *, private: bool = False) -> None:
@@ -137,7 +137,8 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return unreachable(root)
         case openai.APIError() if error.code in STACK_ERRORS:
             advice = STACK_ERRORS[error.code]
-            return Problem(error.code, f"{advice.what}{_of_the_cloud(error.message)}", advice.fix)
+            said = _of_the_cloud(error.message)
+            return Problem(error.code, f"{advice.what}{said}", advice.fix, private=said != "")
         case openai.APIError() if CONTEXT_FULL.search(f"{error.code} {error.message}"):
             return _too_long(error.message, model)
         case openai.NotFoundError() | openai.BadRequestError() if model and "not loaded" in error.message.lower():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass
 
 from chat.answer import Answer
@@ -59,7 +59,7 @@ class Ways:
 
     find: Callable[[], Awaitable[tuple[Server, str]]]
     turn: Callable[[], AbstractAsyncContextManager[float]]
-    knobs: Callable[[], Settings]
+    knobs: Callable[[], Awaitable[Settings]]
     may_send: Callable[[str, str], Awaitable[bool]]
     chat: str
     user: str | None
@@ -167,7 +167,7 @@ class Asked:
         """
         if not await self._ways.may_send(provider.host, route.words):
             raise KeptHereError("declined", "you have not agreed to the cloud")
-        if self._ways.knobs().switch != "as-configured":  # changed while it waited
+        if (await self._ways.knobs()).switch != "as-configured":  # changed while it waited
             raise KeptHereError("chat-local", "as set for this chat")
         entry = Entry(
             "sending",
@@ -191,7 +191,9 @@ class Asked:
                     yield piece
             return
         self.where, which = await self._ways.find()
-        async with self._ways.turn() as waited:
+        async with AsyncExitStack() as for_the_answer:
+            with self._failover.not_counted() if self._failover else nullcontext():
+                waited = await for_the_answer.enter_async_context(self._ways.turn())
             begun = self._begin(self.where, which, self._memory, waited)
             async with aclosing(begun.pieces()) as pieces:
                 async for piece in pieces:

@@ -165,6 +165,7 @@ def connections(*, far: bool) -> DefaultAsyncHttpxClient:
         far: to a server that is neither on this machine nor in this network.
     """
     return DefaultAsyncHttpxClient(
+        follow_redirects=False,  # they would take the whole question to a host that nobody has named
         trust_env=far,  # a proxy is never the way to a model on this machine or in this network
         transport=None if far else AsyncHTTPTransport(limits=LIMITS, socket_options=_keep_alive(), trust_env=False),
         timeout=Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import chainlit as cl
 
-from chat import again, asides, consent, conversation, marks, model, preferences, server
+from chat import again, asides, consent, conversation, marked, model, preferences, server, sessions
 from chat.checks import is_check
 from chat.context import ASSUMED_LIMIT, limit_of
 from chat.line import EVERYBODYS
@@ -37,19 +37,28 @@ def asked(question: cl.Message, reply: cl.Message, knobs: Settings, memory: Memo
         counted=counted,
     )
     messages = cl.chat_context.get()
-    told = conversation.for_model(messages, knobs.system_prompt)
+    told = conversation.for_model(conversation.up_to(question, messages), knobs.system_prompt)
+    # What is not known for sure to be all that the chat says, and all that is sent, stays.
+    is_known = (
+        sessions.is_whole(cl.context.session)
+        and bool(told)
+        and told[-1]["content"] == conversation.with_files(question)
+    )
     routable = Question(
         question.content,
         earlier=[each["content"] for each in told[:-1]],
         files=[(question.metadata or {}).get(conversation.ATTACHED, "")],
-        marked_private=marks.any_in(messages),
+        marked_private=marked.any_in([*messages, question]) or not is_known,
     )
     return Asked(routable, told, knobs, memory, ways)
 
 
-def knobs_for(question: cl.Message, *, is_another: bool = False) -> Settings:
+async def knobs_for(question: cl.Message, *, is_another: bool = False) -> Settings:
     """The chat's. The probe and the monitor want to know whether this machine answers, and cost nothing."""
+    await preferences.heed_other_pages()
     knobs = preferences.knobs()
+    if marked.any_in([question, *(each for each in cl.chat_context.get() if each.id == question.id)]):
+        knobs = knobs.model_copy(update={"switch": "private"})
     if _is_check(question):
         knobs = knobs.model_copy(update={"switch": "local"})
     return again.more_surprising(knobs) if is_another else knobs

@@ -16,6 +16,7 @@ from chat.problems import Problem
 
 LARGEST = 2**20  # bytes; then it becomes the older half, in place of the one before
 OLDER = ".1"
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 
 Event = Literal["kept-here", "sending", "answered", "failed", "stopped"]
 
@@ -62,7 +63,7 @@ class AuditLog:
         line = json.dumps({"at": datetime.now(UTC).isoformat(timespec="milliseconds"), **known}) + "\n"
         try:
             self._make_room(len(line))
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            descriptor = os.open(self._file, FLAGS, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as log:
                 log.write(line)
         except OSError as error:

@@ -12,6 +12,7 @@ STATES: tuple[State, ...] = ("closed", "open", "half-open")
 
 FAILURES = 3
 REST_SECONDS = 60.0
+AT_ONCE_SECONDS = 30.0  # who asks to be left alone for less has a moment's trouble, as at the gateway's limit
 LONGEST_REST_SECONDS = 600.0  # whatever it asks for itself
 
 
@@ -55,11 +56,13 @@ class Breaker:
         """It gave no answer.
 
         Args:
-            rest_seconds: what it asked for itself (Retry-After): then it rests at once.
+            rest_seconds: what it asked for itself (Retry-After): where that is long, it rests at once, for so long.
         """
-        self._failures = self._most if rest_seconds else self._failures + 1
+        asks_for = min(rest_seconds or 0.0, LONGEST_REST_SECONDS)
+        at_once = asks_for >= AT_ONCE_SECONDS
+        self._failures = self._most if at_once else self._failures + 1
         if self._failures >= self._most:
-            rest = max(self._rest_seconds, min(rest_seconds or 0.0, LONGEST_REST_SECONDS))
+            rest = asks_for if at_once else self._rest_seconds
             self._rests_until, self._trial_until = self._clock() + rest, -math.inf
 
     def worked(self) -> None:

@@ -6,8 +6,8 @@ What has begun is never gone on with elsewhere: an answer is of one place, whole
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 
 import openai
@@ -89,6 +89,7 @@ class Failover:
         self._breakers = breakers
         self._seconds = seconds
         self._hooks = hooks
+        self._limit: asyncio.Timeout | None = None
         self.route = Route(decision.place, decision.why, decision.words)
 
     async def pieces(self) -> AsyncGenerator[str]:
@@ -108,6 +109,16 @@ class Failover:
                 self._note(place, problem)
                 raise
         self._breakers[place].worked()
+
+    @contextmanager
+    def not_counted(self) -> Iterator[None]:
+        """Who waits here for his turn has not been asked yet: the seconds are counted from the end of the block on."""
+        limit, self._limit = self._limit, None
+        if limit:
+            limit.reschedule(None)
+        yield
+        if limit:
+            limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     async def _begun(self) -> tuple[str, AsyncGenerator[str]]:
         first, then = self.route, self._then
@@ -134,7 +145,8 @@ class Failover:
         self._breakers[place].asked()
         coming = self._ask(place)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
+                self._limit = limit if seconds is not None else None
                 return await anext(coming), coming
         except TimeoutError as late:
             problem = _late(seconds or 0.0)

@@ -11,10 +11,11 @@ Nothing but ``POST .../chat/completions`` is ever asked.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
@@ -22,8 +23,12 @@ from chat.problems import UP, Problem
 from chat.server import Server, connections
 from chat.settings import Settings
 
-NEAR = {"localhost", "127.0.0.1", "::1", "host.docker.internal"}
-"""Where plain http is no risk: the stack's own way out, or a stand-in on this machine."""
+WAY_OUT = "host.docker.internal"
+"""The stack's own, where the app runs in it."""
+
+AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?")
+VERSION = "api-version"
 
 DEPLOYMENT = re.compile(r"(?P<before>.*?)/openai/deployments/(?P<name>[^/]+)(?:/chat/completions)?")
 ENDINGS = ("/chat/completions", "/")
@@ -68,7 +73,8 @@ def cloud(settings: Settings) -> Provider | None:
     """
     if settings.cloud_url is None:
         return None
-    address = understood(settings.cloud_url, settings.cloud_api_version)
+    in_stack = settings.cloud_token_file.exists()
+    address = understood(settings.cloud_url, settings.cloud_api_version, in_stack=in_stack)
     if not (model := settings.cloud_model or address.deployment):
         raise _bad(
             "CLOUD_MODEL", "`CLOUD_MODEL` is needed with `CLOUD_URL`", "Name the cloud's model, or its deployment"
@@ -77,34 +83,46 @@ def cloud(settings: Settings) -> Provider | None:
     return Provider(_server(address, model, _key(settings)), model, urlsplit(host).hostname or host)
 
 
-def understood(url: str, api_version: str | None = None) -> Address:
-    """What is meant by an address.
+def understood(url: str, api_version: str | None = None, *, in_stack: bool = False) -> Address:
+    """What is meant by an address; the same as the relay on the host, `stack.tools.cloud_address`, makes of it.
+
+    Args:
+        in_stack: the app runs there, where the way out is plain http on the machine's own private network.
 
     Raises:
-        Problem: ``bad-setting``: nothing, or it would carry what is said over a network in the clear.
+        Problem: ``bad-setting``: nothing, or it would carry what is said over a network in the clear. It does not
+            repeat the address, which might hold a password.
     """
     try:
         parts = urlsplit(url.strip())
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
+        host = parts.hostname or ""
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        good = parts.scheme in ("http", "https") and host.isascii() and parts.port != 0
     except ValueError:  # a port that is no number
         good = False
-    if not good or not parts.hostname:
-        raise _bad(
-            "CLOUD_URL", f"`CLOUD_URL` is not the address of a server: `{url}`", "Write it like `https://host/v1`"
-        )
-    if parts.scheme == "http" and parts.hostname not in NEAR:
+    no_path = not good or not PATH.fullmatch(parts.path) or {".", ".."} & set(parts.path.split("/"))
+    if no_path or not host or "@" in parts.netloc or parts.fragment or set(query) - {VERSION}:
+        raise _bad("CLOUD_URL", "`CLOUD_URL` is not the address of a server", "Write it like `https://host/v1`")
+    if parts.scheme == "http" and not (_is_this_machine(host) or (in_stack and host == WAY_OUT)):
         raise _bad("CLOUD_URL", "`CLOUD_URL` begins with http://, which anybody on the way can read", "Use https://")
     root, path = f"{parts.scheme}://{parts.netloc}", parts.path
-    version = next(iter(parse_qs(parts.query).get("api-version", [])), None) or api_version
+    version = query.get(VERSION) or api_version
     if found := DEPLOYMENT.fullmatch(path.rstrip("/")):
         if not version:
             raise _bad("CLOUD_API_VERSION", "This `CLOUD_URL` needs an API version", "Set it, such as `2024-10-21`")
-        return Address(root + found["before"], parts.hostname, found["name"], version)
+        return Address(root + found["before"], host, found["name"], version)
     if version and path.strip("/") in ("", "openai"):
-        return Address(root, parts.hostname, None, version)
+        return Address(root, host, None, version)
     for ending in ENDINGS:
         path = path.removesuffix(ending)
-    return Address(root + (path or "/v1"), parts.hostname)
+    return Address(root + (path or ("/openai/v1" if host.endswith(AZURE_HOSTS) else "/v1")), host)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, `localhost` included, leads where somebody's resolver says
 
 
 def _key(settings: Settings) -> str:
