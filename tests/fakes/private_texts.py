@@ -6,13 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from faker import Faker
 
 from chat.routing.private import FINDERS, Finding, find
 from stack.settings import ROOT
 
-FILE = ROOT / "tests" / "reference" / "private_texts.txt"
+REFERENCE = ROOT / "tests" / "reference"
+FILE = REFERENCE / "private_texts.txt"
+HELD_OUT = REFERENCE / "private_texts_held_out.txt"
 MARK = re.compile(rf"\[\[({'|'.join(FINDERS)}):(.*?)\]\](?!\])", re.DOTALL)
 
 LOCALES = ("pl_PL", "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "cs_CZ", "sv_SE", "fi_FI", "no_NO")
@@ -34,10 +37,12 @@ class Labelled:
     private: Sequence[Finding]
 
 
-def corpus() -> list[Labelled]:
+def corpus(file: Path = FILE) -> list[Labelled]:
     """All lines of the file that are no comment."""
-    lines = FILE.read_text(encoding="utf-8").splitlines()
-    return [labelled(line.replace("\\n", "\n")) for line in lines if line and not line.startswith("# ")]
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [
+        labelled(line.replace("\\n", "\n").replace("\\t", "\t")) for line in lines if line and not line.startswith("# ")
+    ]
 
 
 def labelled(marked: str) -> Labelled:

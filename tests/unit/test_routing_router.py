@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from chat.problems import Problem
-from chat.routing import tasks
+from chat.routing import private, tasks
 from chat.routing.complexity import complexity
 from chat.routing.decision import PLACES, Decision, Place, Question
+from chat.routing.finders.plain_form import PlainForm
+from chat.routing.private import MOST_LETTERS
 from chat.routing.router import Router
 from chat.routing.rules import Rules
 from chat.routing.tasks import Tasks
@@ -159,16 +162,44 @@ PRIVATE = [
 
 @pytest.mark.parametrize("number", range(len(PRIVATE)))
 def test_what_is_private_stays_whatever_else_is_said_and_fails_rather_than_leaves(number: int) -> None:
-    private = PRIVATE[number]
+    each = PRIVATE[number]
     for routing, switch, resting in itertools.product(
         get_args(Routing), get_args(Switch), [(), ("local",), ("cloud",), ("local", "cloud")]
     ):
         for text in ("", LONG.text, STORY.text):
-            question = Question(
-                f"{private.text} {text}", private.earlier, private.files, private.marked_private, "research"
-            )
+            question = Question(f"{each.text} {text}", each.earlier, each.files, each.marked_private, "research")
             decision = decide(routing, question, resting=resting, switch=switch)
             assert (decision.place, decision.then) == ("local", None), (routing, switch, resting)
+
+
+@pytest.mark.parametrize("where", ["text", "earlier", "files"])
+def test_what_is_too_long_to_be_looked_through_stays(where: str) -> None:
+    letters = "word " * (MOST_LETTERS // 5)
+    rest = {"text": Question("and", earlier=["more"]), "earlier": Question("more"), "files": Question("more")}[where]
+    long = replace(rest, **{where: letters if where == "text" else [letters]})
+    within = replace(long, text=letters[1:], earlier=[]) if where == "text" else replace(long, text="")
+    for routing in ("local-first", "complexity"):
+        assert way(decide(routing, long, resting=("local",))) == ("local", "too-long-to-check", None)  # type: ignore[arg-type]
+        assert decide(routing, within).why in ("local-first", "complex", "simple")  # type: ignore[arg-type]
+
+
+def test_each_text_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_through: list[str] = []
+    plain_form = private.plain_form
+
+    def noted(text: str) -> PlainForm:
+        looked_through.append(text)
+        return plain_form(text)
+
+    monkeypatch.setattr(private, "plain_form", noted)
+    monkeypatch.setattr(private, "_known", private._Known())
+    told = ["first", "second", "third"]
+    for number, text in enumerate(told):
+        assert decide("local-first", Question(text, earlier=told[:number])).why == "local-first"
+    assert looked_through == told
+    assert decide("local-first", Question(f"{MAIL} and", earlier=told)).why == "found-private"
+    assert decide("local-first", Question("fourth", earlier=[*told, f"{MAIL} and"])).why == "found-private"
+    assert looked_through == [*told, f"{MAIL} and", "fourth"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ Why = Literal[
     # Privacy, which wins over everything that follows.
     "marked-private",
     "found-private",
+    "too-long-to-check",
     # The user's word.
     "chat-local",
     "declined",

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from chat.routing.complexity import complexity
 from chat.routing.decision import Decision, Place, Question
-from chat.routing.private import NAMES, kinds_in
+from chat.routing.private import NAMES, first_kind_in, is_too_long
 from chat.routing.rules import Rules
 
 
@@ -33,10 +33,13 @@ class Router:
             return Decision("local", "marked-private", "marked private")
         if self._is_local_anyway:
             return None
-        if kinds := kinds_in((question.text, *question.files)):
-            return Decision("local", "found-private", f"it holds {NAMES[kinds[0]]}")
-        if kinds := kinds_in(question.earlier):
-            return Decision("local", "found-private", f"this chat holds {NAMES[kinds[0]]}")
+        asked, earlier = (question.text, *question.files), question.earlier
+        if is_too_long((*asked, *earlier)):
+            return Decision("local", "too-long-to-check", "too long to be checked for what is private")
+        if kind := first_kind_in(asked):
+            return Decision("local", "found-private", f"it holds {NAMES[kind]}")
+        if kind := first_kind_in(earlier):
+            return Decision("local", "found-private", f"this chat holds {NAMES[kind]}")
         return None
 
     def _users_word(self) -> Decision | None:

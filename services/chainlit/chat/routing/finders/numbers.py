@@ -32,16 +32,18 @@ from chat.routing.finders.near import in_a_row, said_before
 
 Span = tuple[int, int]
 
-IBAN_BEGINS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2} ?\d{2}(?=[ -]?[A-Za-z0-9])")
+IBAN_BEGINS = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2} ?\d{2}(?=[ .-]?[A-Za-z0-9])")
 IBAN_LENGTHS = range(34, 14, -1)
 POLISH_ACCOUNT = re.compile(r"(?<![\dA-Za-z])\d{2}(?:[ -]?\d{4}){6}(?!\d)")  # people leave the PL out
 
-CARD = re.compile(r"(?<![\d.,])\d{3,6}(?:[ .-]?\d{3,6}){1,4}(?:[ .-]?\d{1,4})?(?![\d]|[.,]\d)")
+# A comma may stand on either side of a number: rows of tables are divided so.
+CARD = re.compile(r"(?<![\d.])\d{3,6}(?:[ .-]?\d{3,6}){1,4}(?:[ .-]?\d{1,4})?(?!\d|\.\d)")
 ISSUERS = re.compile(
     r"4(?:\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}"
     r"|5[06-8]\d{14,17}|6\d{15,18}"
 )
 SHORT_ISSUERS = re.compile(r"(?:50|5[6-9]|6)\d{10,13}|(?:2131|1800)\d{11}|4\d{12}")  # seldom, and much else looks so
+CALLED_ID = r"pesel\w*|id|ssn|dni|nie|steuer\w*|(?:person|fødsels|bsn|ahv|cpf|nip)\w*|identi\w*"
 CALLED_CARD = r"cards?|card number|visa|master ?card|maestro|jcb|kart\w*|kreditkarte\w*|carte\w*|tarjeta\w*|charged?"
 
 
@@ -66,7 +68,7 @@ def _iban_end(text: str, start: int) -> int | None:
     while at < len(text) and len(ends) < IBAN_LENGTHS[0]:
         if text[at].isascii() and text[at].isalnum():
             ends.append(at + 1)
-        elif text[at] not in " -" or text[at - 1] in " -":
+        elif text[at] not in " .-" or text[at - 1] in " .-":
             break
         at += 1
     for length in IBAN_LENGTHS:
@@ -103,7 +105,7 @@ class _Id:
 
 
 def _form(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.,-])(?:{pattern})(?![\w]|[.,-]\d)", re.IGNORECASE)
+    return re.compile(rf"(?<![\w.-])(?:{pattern})(?!\w|[.-]\d)", re.IGNORECASE)
 
 
 IDS = (
@@ -139,6 +141,6 @@ def national_ids(text: str) -> Iterator[Span]:
     """Ids of persons, of the countries in `IDS`."""
     for each in IDS:
         for found in each.form.finditer(text):
-            called = bool(each.called) and said_before(text, found.start(), each.called)
+            called = said_before(text, found.start(), each.called or CALLED_ID)
             if each.is_valid(found[0]) and (called or (not each.called and not in_a_row(text, *found.span()))):
                 yield found.span()
