@@ -109,7 +109,12 @@ class EngineOfContainers:
 
     engine: EngineOfImages
 
-    def list(self, all: bool = False, filters: dict[str, list[str]] | None = None) -> list[Container]:  # noqa: A002
+    def list(
+        self,
+        all: bool = False,  # noqa: A002
+        filters: dict[str, list[str]] | None = None,
+        ignore_removed: bool = False,
+    ) -> list[Container]:
         labels = [each.partition("=") for each in (filters or {})["label"]]
         (service,) = [value for name, _, value in labels if name == containers.SERVICE_LABEL]
         image = self.engine.made_of.get(service)

@@ -160,7 +160,7 @@ class _Containers:
             raise ImageNotFound(image)
         return FolderContainer(self._engine, image, options)
 
-    def list(self, *, all: bool, filters: Mapping[str, Any]) -> list[FolderContainer]:  # noqa: A002  (the SDK's name)
+    def list(self, *, all: bool, filters: Mapping[str, Any], ignore_removed: bool = False) -> list[FolderContainer]:  # noqa: A002  (the SDK's name)
         if isinstance(filters["label"], list):  # of the stack's services: none runs
             return []
         key, _, value = filters["label"].partition("=")

@@ -91,7 +91,7 @@ def test_who_is_starting_yet(settings: Settings) -> None:
         "ended": ("exited", 0, "unhealthy"),
     }
 
-    def found(all: bool, filters: dict[str, list[str]]) -> list[Any]:  # noqa: A002
+    def found(all: bool, filters: dict[str, list[str]], ignore_removed: bool) -> list[Any]:  # noqa: A002
         (service,) = [each.partition("=")[2] for each in filters["label"] if each.startswith(SERVICE_LABEL)]
         status, restarts, health = seen[service]
         state = {"Status": status, "Health": {"Status": health}}

@@ -22,6 +22,7 @@ MINE = NOTEBOOK.with_name("chainlit_app.mine.ipynb")  # git does not see it
 LOCK = NOTEBOOK.with_name("notebook-requirements.lock")
 ENVIRONMENT = ROOT / ".venv-notebook"
 KERNEL, SHOWN_AS = "foundry-local", "Foundry Local"
+OWN_MODULES = {"PYTHONPATH": ""}  # where that leads to scripts/, Jupyter would take notebook.py there for its own
 CELL_SECONDS = 600  # the checklist runs the audit and the probe on a busy machine
 ROOT_AND_DOOR = (f"--ServerApp.root_dir={ROOT}", "--ServerApp.ip=127.0.0.1")  # its links lead to docs/ and readme
 # JupyterLab would ask the internet for news of itself and for its extensions.
@@ -69,7 +70,7 @@ def _register(own: VirtualEnvironment, stages: Stages, where: str) -> None:
     """As the tutorial does it."""
     argv = [str(own.python), "-m", "ipykernel", "install", where, "--name", KERNEL, "--display-name", SHOWN_AS]
     lines: list[str] = []
-    if stream(argv, lines.append).code != 0:
+    if stream(argv, lines.append, env=OWN_MODULES).code != 0:
         raise StackError(
             "The kernel could not be registered:\n" + "\n".join(lines[-5:]),
             fix="Correct what it says, then run this again.",
@@ -92,7 +93,7 @@ def _execute(own: VirtualEnvironment, settings: Settings, stages: Stages) -> int
     ]
     lines: list[str] = []
     with stages.stage("Running the notebook: a minute or two"):
-        done = stream([*argv, str(NOTEBOOK)], lines.append)
+        done = stream([*argv, str(NOTEBOOK)], lines.append, env=OWN_MODULES)
     if done.code != 0:
         raise StackError(
             "The notebook could not be run:\n" + "\n".join(lines[-10:]),

@@ -287,7 +287,7 @@ def of_project(settings: Settings, client: DockerClient, service: str | None = N
     labels = [f"{PROJECT_LABEL}={settings.compose_project_name}", OF_A_SERVICE]
     if service:
         labels.append(f"{SERVICE_LABEL}={service}")
-    return client.containers.list(all=True, filters={"label": labels})
+    return client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
 
 
 def published_ports(settings: Settings, client: DockerClient) -> set[int]:

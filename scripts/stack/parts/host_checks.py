@@ -171,7 +171,7 @@ def _can_bind(address: str, port: int) -> bool:
 
 
 def _holder(port: int, pid: int | None, client: DockerClient | None) -> str:
-    for container in client.containers.list() if client else []:
+    for container in client.containers.list(ignore_removed=True) if client else []:
         if str(port) in _published(container.ports):
             return f"the container `{container.name}`"
     if pid is None:
