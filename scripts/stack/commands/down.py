@@ -88,15 +88,19 @@ def _run() -> int:
         _confirm()
     stages = Stages()
     take_down(settings, stages, volumes=arguments.volumes)
-    kept = "" if arguments.volumes else " Data volumes are kept; `--volumes` removes them."
-    stages.say(f"The stack is down.{kept}")
+    about_data = (
+        f"Chats, users, documents and passwords are deleted; backups, where you made any, are in {settings.backups}."
+        if arguments.volumes
+        else "Data volumes are kept; `--volumes` removes them."
+    )
+    stages.say(f"The stack is down. {about_data}")
     return 0
 
 
 def _confirm() -> None:
     fix = "Run it again with --yes if that is what you want."
     if not sys.stdin.isatty():
-        raise StackError("Removing data volumes needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
+        raise StackError("Deleting chats, users, documents and passwords for good needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
     answer = input("Stop the stack and delete its chats, users, documents and passwords for good? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         fix = "python3 scripts/down.py   stops the stack and keeps them."

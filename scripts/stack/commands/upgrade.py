@@ -250,7 +250,8 @@ def _going_back(ground: Ground, stages: Stages) -> Iterator[None]:
 
 def _reason(failed: BaseException) -> str:
     if isinstance(failed, StackError):
-        return failed.message.splitlines()[0].rstrip(".:")
+        what, *more = failed.message.splitlines()
+        return ": ".join([what.rstrip(".:"), *(each.strip() for each in more[-1:])])  # Compose names who it is last
     return str(failed) or "interrupted"
 
 
