@@ -423,6 +423,8 @@ def test_without_data_there_is_nothing_to_upgrade(stack: Stack, monkeypatch: pyt
 
 
 def test_what_failed_is_told_with_whom_it_was() -> None:
-    failed = StackError("The containers did not all come up:\n a-1  Started\n container b-1 is unhealthy\n", fix="")
+    failed = StackError(
+        "The containers did not all come up:\n a-1  Started\n container b-1 is unhealthy\n", fix="", cause="x"
+    )
     assert upgrade._reason(failed) == "The containers did not all come up: container b-1 is unhealthy"
-    assert upgrade._reason(StackError("No room.", fix="")) == "No room"
+    assert upgrade._reason(StackError("No room.", fix="", cause="x")) == "No room"

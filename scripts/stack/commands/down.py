@@ -100,7 +100,12 @@ def _run() -> int:
 def _confirm() -> None:
     fix = "Run it again with --yes if that is what you want."
     if not sys.stdin.isatty():
-        raise StackError("Deleting chats, users, documents and passwords for good needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
+        raise StackError(
+            "Deleting chats, users, documents and passwords for good needs a yes.",
+            fix=fix,
+            cause="not-confirmed",
+            exit_code=2,
+        )
     answer = input("Stop the stack and delete its chats, users, documents and passwords for good? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         fix = "python3 scripts/down.py   stops the stack and keeps them."
