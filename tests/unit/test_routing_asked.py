@@ -286,7 +286,10 @@ async def test_an_answer_that_breaks_off_is_not_gone_on_with_here(world: World) 
     assert [each["event"] for each in world.audit] == ["sending", "failed"]
 
 
-@pytest.mark.parametrize("routing", get_args(Routing))
+@pytest.mark.parametrize(
+    "routing",
+    [each if each == "complexity" else pytest.param(each, marks=pytest.mark.full) for each in get_args(Routing)],
+)
 async def test_nothing_private_arrives_whatever_fails(world: World, routing: Routing) -> None:
     private: list[dict[str, Any]] = [
         {"text": f"Write to {SECRET}"},

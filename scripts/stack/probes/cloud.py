@@ -35,7 +35,12 @@ RESTS = 'foundry_chat_provider_state{place="cloud",state="open"} 1.0'
 
 def is_set(running: Running) -> bool:
     """Whether there is anything to ask about."""
-    return running.settings.cloud is not None or cloud_way.file(running.settings).exists()
+    if running.settings.cloud is not None:
+        return True
+    try:
+        return cloud_way.file(running.settings).exists()
+    except PermissionError:  # another user's stack; what is asked of the engine says so
+        return False
 
 
 async def way_is_well(running: Running) -> Outcome:
