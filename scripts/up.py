@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Bring the stack up: python3 scripts/up.py [--yes] [--open] [--dev]"""
+"""Bring the stack up: python3 scripts/up.py [--yes] [--open] [--dev] [--bundle FILE]"""
 
 from stack.bootstrap import enter
 

@@ -6,9 +6,12 @@ traceback. Everything it says goes to standard error.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
@@ -50,7 +53,7 @@ def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> 
             own.discard()
             python = _base_python()
         else:
-            with interrupts.raised():
+            with interrupts.raised(), _packages():
                 own.make(assume_yes="--yes" in sys.argv[1:] if assume_yes is None else assume_yes)
             python = str(own.python)
         interrupts.hold_back()
@@ -60,6 +63,32 @@ def enter(extra_lock: Path | None = None, *, assume_yes: bool | None = None) -> 
         sys.exit(error.exit_code)
     except KeyboardInterrupt as interrupt:
         sys.exit(interrupts.exit_code(interrupt))
+
+
+def bundle_named_in(arguments: list[str]) -> Path | None:
+    """The file after ``--bundle``, as the script itself will read its arguments later."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--bundle", type=Path, nargs="?")
+    path: Path | None = parser.parse_known_args(arguments)[0].bundle
+    return path.absolute() if path else None
+
+
+@contextmanager
+def _packages() -> Iterator[None]:
+    """While the block runs, pip and apt install from the bundle, where the script was given one."""
+    path = bundle_named_in(sys.argv[1:])
+    if path is None:
+        yield
+        return
+    from stack.tools import offline  # noqa: PLC0415  (an older Python can't import these)
+    from stack.tools.bundle_file import BundleFile  # noqa: PLC0415
+    from stack.tools.elapsed import elapsed  # noqa: PLC0415
+
+    bundle = BundleFile(path)
+    with elapsed("Reading the bundle") as progress:
+        bundle.check(progress)
+    with offline.system_packages(bundle), offline.python_packages(bundle):
+        yield
 
 
 def _base_python() -> str:

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stack.tools.cloud_address import CloudAddress
 from stack.tools.errors import StackError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,13 @@ class Settings(BaseSettings):
     hold_tokens: Annotated[int, Field(ge=0)]
     answers_at_once: Annotated[int, Field(ge=1)]
     line_length: Annotated[int, Field(ge=0)]
+    cloud_model: str
+    cloud_api_version: str
+    cloud_api_key: SecretStr
+    cloud_url: str  # after those that its check looks at
+    routing: Literal["local", "local-first", "complexity", "task"]
+    routing_threshold: Annotated[int, Field(ge=1)]
+    routing_seconds: Annotated[float, Field(gt=0)]
     chainlit_database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
     gateway_rate: Annotated[int, Field(ge=10, le=100_000)]
     gateway_memory: Memory
@@ -85,6 +93,8 @@ class Settings(BaseSettings):
     monitor_cpus: Cpus
     monitor_interval: Annotated[int, Field(ge=5, le=86400)]
     state_dir: Path
+    backup_dir: Path
+    backup_keep: Annotated[int, Field(ge=1)]
 
     @field_validator("foundry_url")
     @classmethod
@@ -92,6 +102,25 @@ class Settings(BaseSettings):
         if value in ("auto", "own") or re.fullmatch(r"http://[^\s/]+:\d+/?", value):
             return value.rstrip("/")
         raise ValueError("must be auto, own, or an address such as http://127.0.0.1:5273")
+
+    @field_validator("cloud_url")
+    @classmethod
+    def _nothing_or_a_cloud(cls, value: str, others: ValidationInfo) -> str:
+        if value:
+            _cloud_address(value, **others.data)
+        return value
+
+    @field_validator("cloud_api_key")
+    @classmethod
+    def _fits_into_a_header(cls, value: SecretStr) -> SecretStr:
+        if re.fullmatch(r"[!-~]*", value.get_secret_value()):
+            return value
+        raise ValueError("holds a character that no key has, such as a space or a line break")
+
+    @property
+    def cloud(self) -> CloudAddress | None:
+        """The one place outside that may be asked; None: nothing may leave."""
+        return _cloud_address(**dict(self)) if self.cloud_url else None
 
     @property
     def open_webui_is_built_here(self) -> bool:
@@ -109,9 +138,22 @@ class Settings(BaseSettings):
         return (ROOT / self.state_dir / "models").resolve()
 
     @property
+    def backups(self) -> Path:
+        """The folder with the backups (absolute)."""
+        return (ROOT / self.backup_dir.expanduser()).resolve()
+
+    @property
     def as_environment(self) -> dict[str, str]:
-        """The knobs as `docker compose` wants to see them: so what compose uses is what the scripts read."""
-        return {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
+        """The knobs as `docker compose` wants to see them: so what compose uses is what the scripts read.
+
+        A key of the cloud's is none of them: it stays on the host.
+        """
+        knobs = {name.upper(): getattr(self, name) for name in type(self).model_fields}
+        return {name: str(value) for name, value in knobs.items() if not isinstance(value, SecretStr)}
+
+
+def _cloud_address(cloud_url: str, cloud_model: str = "", cloud_api_version: str = "", **_: object) -> CloudAddress:
+    return CloudAddress.parse(cloud_url, model=cloud_model, version=cloud_api_version)
 
 
 def load() -> Settings:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from typing import Any
 
 import chainlit as cl
@@ -22,17 +21,15 @@ from chat import (  # noqa: E402
     cut,
     endpoints,
     held,
-    model,
+    marks,
     personas,
     preferences,
+    routed,
     server,
     sessions,
-    settings,
     uploads,
+    ways,
 )
-from chat.answer import Answer  # noqa: E402
-from chat.checks import is_check  # noqa: E402
-from chat.figures import Figures  # noqa: E402
 from chat.formulas import with_dollars  # noqa: E402
 from chat.kept import keep_chats  # noqa: E402
 from chat.leaving import page_left  # noqa: E402
@@ -41,15 +38,14 @@ from chat.memory import Memory  # noqa: E402
 from chat.metrics import Metrics  # noqa: E402
 from chat.page import answer_first, close_doors, follow_the_system, open_pages  # noqa: E402
 from chat.problems import Problem, unexpected  # noqa: E402
-from chat.retries import patiently  # noqa: E402
-from chat.shared import Shared  # noqa: E402
+from chat.routed import Asked  # noqa: E402
 from chat.store.clock import now  # noqa: E402
 
-looks: Shared[str] = Shared()
 counted = Metrics(
     in_line=lambda: EVERYBODYS.length,
     answered=lambda: EVERYBODYS.answered,
     sessions=open_pages,
+    providers=routed.states,
 )
 close_doors()
 answer_first(endpoints.routes(counted))
@@ -87,7 +83,8 @@ async def profiles(_user: cl.User | None) -> list[cl.ChatProfile]:
 @cl.on_chat_start
 async def say_who_answers() -> None:
     try:
-        where, _ = await _find_model()
+        await marks.offer(preferences.knobs())
+        where, _ = await ways.find_model()
         preferences.keep_up(where)
     except Exception as error:  # here every error becomes words
         await _tell(error)
@@ -97,7 +94,7 @@ async def say_who_answers() -> None:
 async def set_up(sent: dict[str, Any]) -> None:
     try:
         await preferences.choose(sent)
-        await _find_model()
+        await ways.find_model()
     except Exception as error:
         await _tell(error)
 
@@ -130,6 +127,7 @@ async def go_on(thread: ThreadDict) -> None:
     cl.chat_context.clear()  # a page that was away and is back is told everything once more, and so would the model be
     thread["steps"] = asides.with_figures(thread["steps"])
     with suppress(Problem):  # the next question will show what is wrong
+        await marks.offer(preferences.knobs())
         preferences.keep_up(await server.find(preferences.knobs()))
 
 
@@ -137,94 +135,58 @@ async def go_on(thread: ThreadDict) -> None:
 async def answer(question: cl.Message) -> None:
     sessions.answer_begins(cl.context.session)
     reply = cl.Message(content="")
-    figures: Figures | None = None
+    asked: Asked | None = None
     await again.withdraw()
     try:
         is_another = again.is_wanted()
         memory = _memory()
         memory.place.open()
-        knobs = again.more_surprising(preferences.knobs()) if is_another else preferences.knobs()
-        where, which = await _find_model(patient=True)
-        if unreadable := await uploads.take_in(question, where, which, knobs):
+        knobs = await ways.knobs_for(question, is_another=is_another)
+        await marks.take(question, knobs)
+        if unreadable := await uploads.take_in(question, ways.room_for_all, knobs):
             for problem in unreadable:
                 await _tell(problem)
             if not (question.metadata or {}).get(conversation.ATTACHED):
                 return
-        reply.metadata = {conversation.ANSWER: which}
-        told = conversation.for_model(cl.chat_context.get(), knobs.system_prompt)
-        async with _turn(question, reply, knobs) as waited:
-            coming = Answer(where, which, told, knobs, memory)
-            figures = Figures(which, where.root, coming, waited)
-            async with aclosing(coming.pieces()) as pieces:
-                async for piece in with_dollars(pieces):
-                    # Its place in the conversation when that is resumed.
-                    reply.created_at = reply.created_at or now()
-                    await reply.stream_token(piece)
+        asked = ways.asked(question, reply, knobs, memory, counted)
+        async with aclosing(asked.pieces()) as pieces:
+            async for piece in with_dollars(pieces):
+                reply.metadata = reply.metadata or asked.metadata
+                # Its place in the conversation when that is resumed.
+                reply.created_at = reply.created_at or now()
+                await reply.stream_token(piece)
     except asyncio.CancelledError:
-        counted.ended("stopped", figures)
-        await _keep(reply, figures, cut.STOPPED)
+        counted.ended("stopped", asked.figures if asked else None)
+        await _keep(reply, asked, cut.STOPPED)
         raise
     except Exception as error:
-        counted.ended("failed", figures)
-        await _keep(reply, figures, cut.BROKEN_OFF)
+        counted.ended("failed", asked.figures if asked else None)
+        await _keep(reply, asked, cut.BROKEN_OFF)
         await _tell(error)
     else:
-        counted.ended("at-the-limit" if coming.hit_the_limit else "complete", figures)
-        await _keep(reply, figures)
+        coming = asked.answer
+        counted.ended("at-the-limit" if coming.hit_the_limit else "complete", asked.figures)
+        await _keep(reply, asked)
         coming.keep(reply.content)
-        if coming.left_out and coming.left_out != memory.said_left_out:
-            memory.said_left_out = coming.left_out
+        if coming.left_out and coming.left_out != asked.memory.said_left_out:
+            asked.memory.said_left_out = coming.left_out
             questions = "question" if coming.left_out == 1 else f"{coming.left_out} questions"
             await cl.Message(type="system_message", content=LEFT_OUT.format(questions=questions)).send()
         if coming.hit_the_limit:
             await cl.Message(type="system_message", content=AT_THE_LIMIT.format(max_tokens=knobs.max_tokens)).send()
-        preferences.keep_up(where)
+        if asked.where:
+            preferences.keep_up(asked.where)
     finally:
         sessions.answer_ends(cl.context.session)
 
 
-@asynccontextmanager
-async def _turn(question: cl.Message, reply: cl.Message, knobs: settings.Settings) -> AsyncIterator[float]:
-    """A turn in the line; while it is waited for, the page says how many are before. Gives the seconds it took."""
-    place = asides.Place(reply, cl.context.emitter)
-    who = cl.context.session.user
-    check = is_check(who.identifier if who else None, question.author)
-    try:
-        async with EVERYBODYS.turn(place.show, knobs, is_check=check) as waited:
-            await place.gone()
-            yield waited
-    finally:
-        await place.gone()
-
-
-async def _find_model(*, patient: bool = False) -> tuple[server.Server, str]:
-    """Ask again for each message: what was missing may be there now. Tells the user who answers when that is news."""
-
-    async def look() -> tuple[server.Server, str]:
-        where = await server.find(knobs)
-        return where, await looks.look((where, knobs.model), lambda: model.which(where, knobs.model))
-
-    knobs = preferences.knobs()
-    try:
-        where, which = await (patiently(look) if patient else look())
-    except BaseException:
-        cl.user_session.set("told", None)
-        raise
-    told, now_told = cl.user_session.get("told"), [where.root, which]  # a list, as it comes back when a chat is resumed
-    cl.user_session.set("told", now_told)
-    if told != now_told:
-        # The system's, so that it stands on the start screen and does not end it.
-        await cl.Message(type="system_message", content=f"**{which}** answers you, from `{where.root}`.").send()
-    return where, which
-
-
-async def _keep(reply: cl.Message, figures: Figures | None, mark: str = "") -> None:
+async def _keep(reply: cl.Message, asked: Asked | None, mark: str = "") -> None:
     """Make what came of an answer part of the conversation, for the user and for the model."""
-    if reply.content and figures:
+    if reply.content and asked and asked.figures:
         if mark:
             await reply.stream_token(cut.marked(reply.content, mark))
         again.offer(reply)
-        reply.metadata = {**(reply.metadata or {}), asides.FIGURES: figures.markdown}
+        reply.metadata = {**(reply.metadata or {}), asides.FIGURES: asked.figures.markdown}
         await reply.send()
         await asides.show_figures(reply, cl.context.emitter)
 

@@ -13,6 +13,26 @@ if [[ ! $token =~ ^[A-Za-z0-9_-]{43,}$ ]]; then
 fi
 printf 'proxy_set_header X-Relay-Token "%s";\n' "$token" >"$facts/token.conf"
 
+# The chat's own token is looked at here and again at the relay: nobody else uses the way to the cloud where there is one.
+cloud=closed
+case ${CLOUD_DOOR:-closed} in
+    closed) ;;
+    open)
+        chat=$(</run/secrets/cloud-token)
+        if [[ ! $chat =~ ^[A-Za-z0-9_-]{43,}$ ]]; then
+            echo "The token for the cloud is missing or damaged. Make it anew: python3 scripts/passwords.py rotate cloud-token" >&2
+            exit 1
+        fi
+        cloud="refused; \"~^Bearer $chat\$\" open"
+        ;;
+    *)
+        echo "CLOUD_DOOR must be open or closed." >&2
+        exit 1
+        ;;
+esac
+# shellcheck disable=SC2016  # these are nginx's variables
+printf 'map $http_authorization $cloud_door { default %s; }\n' "$cloud" >"$facts/cloud.conf"
+
 if [[ ! ${FOUNDRY_PORT:-} =~ ^[0-9]{1,5}$ ]]; then
     echo "FOUNDRY_PORT must be a port number, such as 51211." >&2
     exit 1
@@ -50,5 +70,5 @@ echo "deny all;" >>"$facts/front-ends.conf"
     if getent ahostsv4 host.docker.internal | grep -q '^192\.168\.65\.'; then echo "192.168.65.0/24 1;"; fi
 } >"$facts/visitors.conf"
 
-unset token
+unset token chat cloud
 exec nginx -e stderr -c /etc/nginx/nginx.conf

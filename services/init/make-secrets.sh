@@ -63,6 +63,7 @@ secret gateway token 10002
 secret chainlit secret-key 10001
 secret chainlit admin-password 10001
 secret chainlit probe-password 10001
+shared gateway cloud-token 10002 chainlit cloud-token 10001
 shared chainlit monitor-password 10001 monitor chainlit-password 10005
 secret open-webui secret-key 10003
 secret open-webui admin-password 10003

@@ -22,7 +22,7 @@ async def keep(email: str, name: str, password: str) -> None:
     """Make an account that the stack itself asks its questions with, or give it its password and its role back."""
     from open_webui.models.auths import Auths  # noqa: PLC0415
     from open_webui.models.users import Users  # noqa: PLC0415
-    from open_webui.utils.auth import get_password_hash, verify_password  # noqa: PLC0415
+    from open_webui.utils.auth import get_password_hash  # noqa: PLC0415
 
     user = await Users.get_user_by_email(email)
     if user is None:
@@ -31,21 +31,14 @@ async def keep(email: str, name: str, password: str) -> None:
         return
     if user.role == "pending":
         await Users.update_user_role_by_id(user.id, "user")
-    auth = await Auths.get_auth_by_id(user.id)
-    if auth and not await verify_password(password, auth.password):
+    if not await _has_password(email, password):
         await Auths.update_user_password_by_id(user.id, await get_password_hash(password))
 
 
 async def renew(email: str, old: Sequence[str], new: str) -> None:
     """Give the account a new password where it still has one of the old ones; whoever has another one keeps it."""
-    from open_webui.models.auths import Auths  # noqa: PLC0415
-    from open_webui.models.users import Users  # noqa: PLC0415
-    from open_webui.utils.auth import get_password_hash, verify_password  # noqa: PLC0415
-
-    user = await Users.get_user_by_email(email)
-    auth = await Auths.get_auth_by_id(user.id) if user else None
-    if auth and any([await verify_password(each, auth.password) for each in old]):
-        await Auths.update_user_password_by_id(auth.id, await get_password_hash(new))
+    if any([await _has_password(email, each) for each in old]):
+        await set_password(email, new)
 
 
 async def set_password(email: str, password: str) -> bool:
@@ -56,3 +49,11 @@ async def set_password(email: str, password: str) -> bool:
 
     user = await Users.get_user_by_email(email)
     return user is not None and await Auths.update_user_password_by_id(user.id, await get_password_hash(password))
+
+
+async def _has_password(email: str, password: str) -> bool:
+    """By the way in which people sign in, which older and newer versions of Open WebUI have alike."""
+    from open_webui.models.auths import Auths  # noqa: PLC0415
+    from open_webui.utils.auth import verify_password  # noqa: PLC0415
+
+    return bool(await Auths.authenticate_user(email, lambda hashed: verify_password(password, hashed)))

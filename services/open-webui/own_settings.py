@@ -105,5 +105,6 @@ def stored(knobs: Knobs, metadata_now: Mapping[str, Any]) -> dict[str, Any]:
         "task.tags.enable": knobs.extras,
         "task.follow_up.enable": knobs.extras,
         "task.autocomplete.enable": knobs.extras,
+        "task.query.retrieval.enable": False,  # a document goes to the model whole, so nothing is searched for in it
         MODEL_METADATA: {**metadata_now, "capabilities": capabilities},
     }

@@ -6,6 +6,7 @@ import asyncio
 import os
 
 import accounts
+import documents
 import own_settings
 import secret_files
 
@@ -19,6 +20,7 @@ def main() -> None:
 
     from open_webui import config  # noqa: F401, PLC0415  (brings the database to its newest form)
 
+    documents.teach()
     asyncio.run(_prepare_and_serve(knobs))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import stamina
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from fakes.open_webui import Person
+from fakes.waiting import wait_until
 
 ANSWER_MS = 60_000
 SOON_MS = 20_000  # for a page that a busy machine serves
@@ -65,6 +67,18 @@ class OpenWebUI:
             "aria-label", re.compile(re.escape(name))
         )
         return name
+
+    def attach(self, files: Sequence[FilePayload]) -> None:
+        """Attach files, and wait until the page has their text."""
+        with self.page.expect_response(re.compile(r"/api/v1/files/")):
+            self.page.locator("input[type=file][multiple]").first.set_input_files(files)
+        for file in files:
+            expect(self.page.get_by_role("button", name=file["name"])).to_be_visible(timeout=SOON_MS)
+        wait_until(lambda: len(self._read_files()) == len(files), seconds=SOON_MS / 1000)
+
+    def _read_files(self) -> list[str]:
+        listed = self.person.call("GET", "/api/v1/files/")["items"]
+        return [each["filename"] for each in listed if each["data"]["status"] == "completed"]
 
     def send(self, text: str) -> Locator:
         """Send a message and return the place of its answer."""

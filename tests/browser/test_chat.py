@@ -38,6 +38,7 @@ def test_a_way_to_begin_is_a_question_that_is_answered(chat: Chat) -> None:
     expect(chat.from_app.first).to_have_text(re.compile(r"\w+"))
 
 
+@pytest.mark.full
 def test_a_new_chat_remembers_nothing(chat: Chat, chat_address: str) -> None:
     chat.ask("What is the capital of France?")
     chat.page.goto(chat_address)

@@ -71,6 +71,7 @@ def test_a_copied_answer_is_the_answer_only(page: Page, chat_address: str) -> No
     assert page.evaluate("navigator.clipboard.readText()").strip() == said.strip()
 
 
+@pytest.mark.full
 def test_an_edited_question_takes_the_old_figures_along(page: Page, chat_address: str) -> None:
     chat = Chat(page, chat_address)
     chat.ask("What is the capital of France?")

@@ -29,6 +29,7 @@ def chat(page: Page, chat_address: str, anna: Person) -> Chat:
     return Chat(page, chat_address, anna)
 
 
+@pytest.mark.full
 def test_who_is_not_signed_in_is_asked_to(page: Page, chat_address: str, anna: Person, look: Look) -> None:
     sign_in(page, chat_address, Person(chat_address, anna.name, "a guess"))
     expect(page.get_by_text("Wrong name or password")).to_be_visible()
@@ -131,6 +132,7 @@ def test_a_chat_is_found_by_its_words(chat: Chat, look: Look) -> None:
     expect(chat.page.get_by_role("option", name=FRANCE)).to_have_count(0)
 
 
+@pytest.mark.full
 def test_what_the_user_thinks_of_an_answer_is_kept(chat: Chat, anna: Person, look: Look) -> None:
     chat.ask(FRANCE)
     chat.from_app.hover()
@@ -151,6 +153,7 @@ def test_what_the_user_thinks_of_an_answer_is_kept(chat: Chat, anna: Person, loo
     expect(chat.from_app.locator(".positive-feedback-on")).to_be_visible(timeout=OPEN_MS)
 
 
+@pytest.mark.full
 def test_a_chat_is_taken_away(chat: Chat, look: Look, tmp_path: Path) -> None:
     answer = chat.ask(FRANCE)
     chat.page.get_by_role("link", name="Export").click()

@@ -107,6 +107,7 @@ def test_the_start_screen_has_a_logo_and_ways_to_begin(chat: StagedChat) -> None
     expect(logo).to_have_count(0)
 
 
+@pytest.mark.full
 def test_each_theme_has_its_own_logo_and_ground(browser: Browser, chat_address: str) -> None:
     seen = set()
     for scheme in ("light", "dark"):

@@ -81,6 +81,7 @@ def test_text_appears_before_the_answer_is_over_and_stop_keeps_it(
     expect(web.answers.first).to_have_text(re.compile(re.escape(stopped[:20])), timeout=SOON_MS)
 
 
+@pytest.mark.full
 def test_a_chat_is_there_after_a_reload_and_nobody_else_sees_it(
     browser: Browser, web: OpenWebUI, admin: Person, look: Look
 ) -> None:

@@ -439,7 +439,7 @@ def test_what_is_away_is_told(without_gpu: Demo, answer: Callable[[Route], None]
 @pytest.mark.parametrize(
     ("width", "scheme"),
     [
-        (1100, "light"),
+        pytest.param(1100, "light", marks=pytest.mark.full),
         pytest.param(390, "dark", marks=pytest.mark.full),
         pytest.param(1100, "dark", marks=pytest.mark.full),
         pytest.param(390, "light", marks=pytest.mark.full),

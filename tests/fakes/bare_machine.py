@@ -1,7 +1,8 @@
 """A machine with nothing on it: a minimal Debian 12 with Python, in a container that can run an engine of its own.
 
 The container gets no more rights than an engine needs for that; its containers, images and volumes are in a volume of
-its own. It reaches packages as this machine does, but none of the packages that lie on this machine's disk.
+its own. It reaches packages as this machine does, but none of the packages that lie on this machine's disk; or it has
+no network at all, and a bundle.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from stack.tools.root import HANDED_ON, as_root, find_program, may_become_root
 
 SUITE = "bookworm"
 CLONE = "/root/foundry-stack"
+BUNDLE = "/media/bundle.tar"
 CA = "/opt/host-ca.pem"  # not where Debian keeps its own, which is rewritten when ca-certificates is installed
 RIGHTS = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE"]  # beyond those that any container has
 UNCONFINED = ["seccomp", "systempaths", "apparmor"]
@@ -72,7 +74,7 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class BareMachine:
-    """The machine, with the last commit of this repository in `CLONE`."""
+    """The machine, with a clone of this repository in `CLONE`: its last commit, or what its bundle has."""
 
     container: Container
 
@@ -104,22 +106,28 @@ class BareMachine:
 
 
 @contextlib.contextmanager
-def bare_machine(engine: DockerClient, folder: Path) -> Iterator[BareMachine]:
+def bare_machine(engine: DockerClient, folder: Path, bundle: Path | None = None) -> Iterator[BareMachine]:
     """A machine made for this test, and everything of it gone afterwards: container, volume, image.
 
     Args:
         folder: an empty folder for what is put on it.
+        bundle: all that it gets, as `BUNDLE`; it is on no network then.
     """
     _skip_where_it_can_not_be_made(engine)
     name = f"foundry-stack-bare-machine-{uuid4().hex[:6]}"
     image = None
     try:
         image = _make_image(engine, folder / "root.tar", name)
-        started = run(["docker", "run", "--name", name, *_options(), image, "sleep", "infinity"])
+        ways_in = ["--network=none", f"--volume={bundle}:{BUNDLE}:ro"] if bundle else _ways_out()
+        started = run(["docker", "run", "--name", name, *_options(), *ways_in, image, "sleep", "infinity"])
         assert started.code == 0, started.err
         container = engine.containers.get(name)
         machine = BareMachine(container)
-        container.put_archive("/root", _last_commit(folder / "clone.tar"))
+        if bundle:
+            unpacked = run(["docker", "exec", name, "tar", "-xf", BUNDLE, "-C", "/root", Path(CLONE).name])
+            assert unpacked.code == 0, unpacked.err
+        else:
+            container.put_archive("/root", _last_commit(folder / "clone.tar"))
         assert machine.has(WRITABLE_CGROUPS)
         yield machine
     finally:
@@ -161,17 +169,17 @@ def _last_commit(archive: Path) -> bytes:
 def _options() -> list[str]:
     options = ["--detach", "--init", "--hostname=bare", "--cgroupns=private", "--volume=/var/lib/docker"]
     options += [f"--cap-add={right}" for right in RIGHTS]
-    options += [f"--security-opt={confinement}=unconfined" for confinement in UNCONFINED]
-    options += [f"--env={name}={value}" for name, value in _ways_out().items()]
-    bundle = host_ca_bundle()
-    return [*options, f"--volume={bundle}:{CA}:ro"] if bundle else options
+    return [*options, *(f"--security-opt={confinement}=unconfined" for confinement in UNCONFINED)]
 
 
-def _ways_out() -> dict[str, str]:
+def _ways_out() -> list[str]:
     """How programs there reach package registries: by this machine's proxy, certificates and package index."""
     handed_on = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
-    certificates = dict.fromkeys((*CA_VARIABLES, "PIP_CERT"), CA) if host_ca_bundle() else {}
-    return {**handed_on, **_pip_settings(), **_npm_settings(), **certificates}
+    ca_bundle = host_ca_bundle()
+    certificates = dict.fromkeys((*CA_VARIABLES, "PIP_CERT"), CA) if ca_bundle else {}
+    variables = {**handed_on, **_pip_settings(), **_npm_settings(), **certificates}
+    options = [f"--env={name}={value}" for name, value in variables.items()]
+    return [*options, f"--volume={ca_bundle}:{CA}:ro"] if ca_bundle else options
 
 
 def _pip_settings() -> dict[str, str]:

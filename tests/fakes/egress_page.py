@@ -20,6 +20,22 @@ no real address is ever asked.
 
 """
 FOOT = """\
+## With a way to a cloud
+
+None of the tables above changes with `CLOUD_URL`: no network is opened, and the relay on the host, not a container,
+talks to that host. What changes is one call, `POST /cloud/v1/chat/completions`. Measured by
+`tests/stack/test_cloud.py`, `tests/stack/test_cloud_closed.py` and `tests/unit/test_relay_cloud.py`, at a stand-in that
+keeps every byte it gets:
+
+| who asks | without `CLOUD_URL` | with it |
+| --- | --- | --- |
+| the chat, with its own token | HTTP 404, nothing arrives | arrives at `CLOUD_URL`'s host, and nowhere else |
+| the chat's container, the cloud's own address | timeout | timeout |
+| any other container of the stack | HTTP 404 | HTTP 403, nothing arrives |
+| a container that is not the stack's, with the API key | HTTP 404 | HTTP 403, nothing arrives |
+| a program of this machine, at 127.0.0.1 | HTTP 404 | HTTP 403, nothing arrives |
+| a page of another origin | HTTP 403 | HTTP 403, nothing arrives |
+
 `init` has no network at all (`network_mode: none`), and ends before the others start.
 
 While all of this was tried, and every way around that `tests/stack/test_break_out.py` knows, a Foundry Local that names

@@ -10,7 +10,7 @@ from typing import IO, cast
 
 from docker import DockerClient
 
-from stack.parts.inventory.of_image import Stream
+from stack.tools.chunks import Stream
 
 CHUNK = 4_000_000
 

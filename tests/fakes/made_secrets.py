@@ -14,10 +14,12 @@ from stack.parts import made_secrets
 
 FILES = (
     "gateway/token",
+    "gateway/cloud-token",
     "chainlit/secret-key",
     "chainlit/admin-password",
     "chainlit/probe-password",
     "chainlit/monitor-password",
+    "chainlit/cloud-token",
     "open-webui/secret-key",
     "open-webui/admin-password",
     "open-webui/probe-password",
@@ -26,6 +28,7 @@ FILES = (
     "monitor/open-webui-password",
 )
 PAIRS = {
+    "gateway/cloud-token": "chainlit/cloud-token",
     "chainlit/monitor-password": "monitor/chainlit-password",
     "open-webui/monitor-password": "monitor/open-webui-password",
 }

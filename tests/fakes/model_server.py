@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -42,6 +43,8 @@ class ModelServer(FakeFoundry):
         self.endless = False
         """Goes on until the client leaves."""
         self.seconds_to_first_token = 0.0
+        self.chat_paths: set[str] = set()
+        """Other addresses at which completions are asked for."""
         self.silent_on: set[str] = set()
         """Paths whose requests, from now on, are taken and get no answer."""
 
@@ -65,6 +68,8 @@ class ModelServer(FakeFoundry):
         return [received.target.rpartition("/")[2] for received in self.requests if received.method == "DELETE"]
 
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
+        if received.target in self.chat_paths:
+            received = replace(received, target="/v1/chat/completions")
         chat = received.target == "/v1/chat/completions"
         reply: bytes | None = None
         if received.target in self.silent_on:

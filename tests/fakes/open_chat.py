@@ -62,6 +62,7 @@ class OpenChat:
         settings: the fields of the panel, as it is now.
         answer: what has come of the newest question.
         lost: why the socket ended, if it did.
+        presses: the name of the button that is pressed when the app asks something; none of that name: nobody answers.
     """
 
     def __init__(self, url: str, cookie: str, page: socketio.AsyncClient) -> None:
@@ -72,6 +73,7 @@ class OpenChat:
         self.settings: list[Step] = []
         self.answer = Answer()
         self.lost: str | None = None
+        self.presses = ""
         self._page = page
         self._cookie = {"Cookie": cookie} if cookie else {}
         self._session, self._thread = str(uuid.uuid4()), str(uuid.uuid4())
@@ -154,8 +156,14 @@ class OpenChat:
         await self.begin(question, files, name=name)
         return await self.end(seconds)
 
-    async def begin(self, question: str, files: Sequence[str] = (), *, name: str = "User") -> None:
-        """Ask only."""
+    async def begin(
+        self, question: str, files: Sequence[str] = (), *, name: str = "User", command: str | None = None
+    ) -> None:
+        """Ask only.
+
+        Args:
+            command: of the button beside the box that the question is written in.
+        """
         message = {
             "id": str(uuid.uuid4()),
             "threadId": self._thread,
@@ -163,6 +171,7 @@ class OpenChat:
             "type": "user_message",
             "output": question,
             "createdAt": datetime.now(UTC).isoformat(),
+            **({"command": command} if command else {}),
         }
         self.shown[message["id"]] = Shown(message["id"], "user_message", question)
         self._begin(message["id"])
@@ -248,6 +257,10 @@ class OpenChat:
         """Wait for one of that kind."""
         await self._until(lambda: self.heard(event) != [], seconds)
 
+    async def hears_more(self, event: str, than: int) -> None:
+        """Wait until there have been more of that kind."""
+        await self._until(lambda: len(self.heard(event)) > than)
+
     async def resumed(self) -> list[Step] | str:
         """The messages of a chat that is opened again; or why it shows none."""
         await self._until(lambda: any(name.startswith("resume_thread") for name, _ in self.events))
@@ -273,7 +286,7 @@ class OpenChat:
             self.lost = reason or "closed by the other side"
             self._news.notify_all()
 
-    async def _on_event(self, event: str, *arguments: Any) -> None:
+    async def _on_event(self, event: str, *arguments: Any) -> Step | None:
         said = arguments[0] if arguments else None
         data = said if isinstance(said, dict) else {"said": said}
         async with self._news:
@@ -281,6 +294,9 @@ class OpenChat:
                 self.events.append((event, data))
             self._take(event, data)
             self._news.notify_all()
+        if event != "ask":
+            return None
+        return next((each for each in self.buttons.values() if each["name"] == self.presses), None)
 
     def _take(self, event: str, data: Step) -> None:
         match event:

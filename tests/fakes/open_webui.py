@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +46,23 @@ class Person:
         """What can be chosen."""
         return [str(model["id"]) for model in self.call("GET", "/api/models")["data"]]
 
+    def upload(self, name: str, data: bytes) -> Any:
+        """Attach a file, and wait until it is read: what Open WebUI then knows of it."""
+
+        async def send() -> str:
+            async with self._http() as http:
+                user = await self._signed_in(http)
+                sent = await http.post(
+                    "/api/v1/files/",
+                    params={"process": True, "process_in_background": False},
+                    files={"file": (name, data)},
+                    headers={"Authorization": f"Bearer {user.token}"},
+                )
+                assert sent.is_success, f"{sent.status_code} {sent.text[:300]}"
+                return str(sent.json()["id"])
+
+        return self.call("GET", f"/api/v1/files/{_finish(send())}")
+
     def ask(self, question: str, *, keep: bool = False) -> Conversation:
         """Ask in a new chat, over the page's own socket."""
 
@@ -55,6 +72,24 @@ class Person:
                 return await open_webui.converse(user, (await user.models())[0], question, keep=keep)
 
         return _finish(converse())
+
+    @asynccontextmanager
+    async def is_being_answered(self, question: str, *, max_tokens: int) -> AsyncIterator[Conversation]:
+        """An answer on its way to the page, for tests that do not block: what has come of it so far.
+
+        Who leaves before its end leaves it to Open WebUI, as somebody who closes the page; the chat is kept.
+        """
+        async with self._http() as http, open_webui.socket() as page:
+            user = await self._signed_in(http)
+            session = open_webui._Session((await user.models())[0], question, max_tokens)
+            page.on("events", session.on_events)
+            page.on("disconnect", session.on_disconnect)
+            way = {"transports": ["websocket"], "socketio_path": "/ws/socket.io", "wait_timeout": 60}
+            await page.connect(self.page, auth={"token": user.token}, **way)
+            session.take_receipt(await user.call("POST", "/api/chat/completions", session.ask(str(page.get_sid()))))
+            session.seen.chat = session.chat
+            yield session.seen
+            await page.disconnect()
 
     async def _call(self, method: str, path: str, body: Any) -> httpx.Response:
         async with self._http() as http:

@@ -18,6 +18,7 @@ from stack.settings import ROOT
 from stack.tools.process import spawn_daemon
 
 TOKEN = "a-token-of-the-test"
+CLOUD_TOKEN, CLOUD_KEY = "the-chats-own-token", "sk-the-clouds-own-key"
 START_SECONDS = 20
 
 
@@ -46,6 +47,17 @@ class RelayProcess:
         else:
             state.write_json(file, {"url": url, "owned": True})
 
+    def open_cloud(
+        self, url: str, *, key: str = CLOUD_KEY, token: str = CLOUD_TOKEN, ca_bundle: Path | None = None
+    ) -> None:
+        """Write down which cloud may be asked, as `up` does."""
+        written = {"url": url, "key": key, "token": token, "ca_bundle": str(ca_bundle or "")}
+        state.write_json(self.folder / "cloud.json", written)
+
+    def close_cloud(self) -> None:
+        """None may."""
+        (self.folder / "cloud.json").unlink(missing_ok=True)
+
     def log(self) -> list[dict[str, Any]]:
         """The access log so far."""
         lines = (self.folder / "relay.log").read_text().splitlines()
@@ -62,11 +74,15 @@ class RelayProcess:
 
     async def send(self, raw: bytes, host: str = "127.0.0.1") -> tuple[int, dict[str, str], bytes]:
         """Send these bytes and read the answer up to the connection's end."""
+        return parse(await self.send_bytes(raw, host))
+
+    async def send_bytes(self, raw: bytes, host: str = "127.0.0.1") -> bytes:
+        """The same, for more than one answer."""
         reader, writer = await asyncio.open_connection(host, self.port)
         try:
             writer.write(raw)
             async with asyncio.timeout(10):
-                return parse(await reader.read())
+                return await reader.read()
         finally:
             writer.close()
 
@@ -79,6 +95,7 @@ def running_relay(folder: Path, *options: str, port: int = 0) -> Iterator[RelayP
     argv = [sys.executable, "-m", "stack.parts.relay.server"]
     argv += ["--listen", f"127.0.0.1:{port}", "--listen", f"127.0.0.2:{port}"]
     argv += ["--token-file", str(folder / "relay-token"), "--upstream-file", str(folder / "foundry.json")]
+    argv += ["--cloud-file", str(folder / "cloud.json")]
     argv += ["--state-file", str(folder / "relay.json"), "--log-file", str(folder / "relay.log"), *options]
     pid = spawn_daemon(argv, folder / "relay.log", env={"PYTHONPATH": str(ROOT / "scripts")})
     started = state.process_started(pid)

@@ -116,7 +116,9 @@ ONE_BY_ONE = (
     Weak("no limit of memory", ["CIS 5.11"], host(Memory=0, MemorySwap=0)),
     Weak("not ended without memory", ["CIS 5.11"], host(OomKillDisable=True)),
     Weak("no limit of CPU", ["CIS 5.12"], host(NanoCpus=0)),
-    Weak("restarted always", ["CIS 5.15"], host(RestartPolicy={"Name": "always", "MaximumRetryCount": 0})),
+    Weak(
+        "restarted unless stopped", ["CIS 5.15"], host(RestartPolicy={"Name": "unless-stopped", "MaximumRetryCount": 0})
+    ),
     Weak("six restarts", ["CIS 5.15"], host(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 6})),
     Weak("the host's processes", ["CIS 5.16"], host(PidMode="host")),
     Weak("the host's IPC", ["CIS 5.17"], host(IpcMode="host")),

@@ -23,7 +23,7 @@ from fakes.foundry import MODEL, FakeFoundry, Received, _json
 from fakes.relay_process import RelayProcess, free_port, running_relay
 from fakes.spare_stack import free_page_ports, idle_front_end
 from stack.parts import state
-from stack.parts.containers import of_project
+from stack.parts.containers import CLOUD_OVERLAY, of_project
 from stack.settings import ROOT, Settings
 from stack.tools.docker_engine import compose
 from stack.tools.process import run
@@ -47,6 +47,8 @@ class Witness(FakeFoundry):
         super().__init__()
         self.strange: list[str] = []
         self.loaded = [MODEL]
+        self.too_long = False
+        """Every conversation is more than the model takes."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -76,6 +78,10 @@ class Witness(FakeFoundry):
     async def _answer(self, received: Received, writer: asyncio.StreamWriter) -> bool:
         if received.target == "/v1/chat/completions" and not _is_object(received):
             error = {"message": "Failed to parse the request", "type": "invalid_request_error"}
+            writer.write(_json({"error": error}, "400 Bad Request"))
+            return True
+        if received.method == "POST" and self.too_long:
+            error = {"message": "This model's maximum context length is 10 tokens.", "type": "invalid_request_error"}
             writer.write(_json({"error": error}, "400 Bad Request"))
             return True
         if received.target == "/models/loaded" and self.habit == "answers":
@@ -108,6 +114,13 @@ class WholeWay:
         found.reload()
         return found
 
+    def restart_with(self, name: str, **knobs: object) -> None:
+        """Have the service's container made anew, with other knobs."""
+        self.settings = self.settings.model_copy(update=knobs)
+        up = [*_overlay(self.settings), "up", "--detach", "--wait", "--wait-timeout", "240", "--no-build", "--no-deps"]
+        done = compose([*up, name], project=ROOT, env=self.settings.as_environment)
+        assert done.code == 0, done.out + done.err
+
     def commands(self, name: str) -> list[str]:
         """The command lines of the processes that run in that service's container."""
         listed = self.service(name).top()
@@ -137,11 +150,26 @@ class WholeWay:
         return {**found, "relay": (self.relay.folder / "relay.log").read_text(encoding="utf-8", errors="replace")}
 
 
+def _overlay(settings: Settings) -> list[str]:
+    return ["--file", "compose.yaml", "--file", CLOUD_OVERLAY] if settings.cloud else []
+
+
 @contextlib.contextmanager
 def whole_way(
-    settings: Settings, engine: DockerClient, bridge: str, services: Sequence[str], *, folder: Path, name: str
+    settings: Settings,
+    engine: DockerClient,
+    bridge: str,
+    services: Sequence[str],
+    *,
+    folder: Path,
+    name: str,
+    **knobs: object,
 ) -> Iterator[WholeWay]:
-    """Bring it up from the images that ``settings`` name, and take everything of it away again."""
+    """Bring it up from the images that ``settings`` name, and take everything of it away again.
+
+    Args:
+        knobs: of this stack; with a ``cloud_url`` the way there is open, as `up` opens it.
+    """
     mine = settings.model_copy(
         update={
             **free_page_ports(),
@@ -152,6 +180,7 @@ def whole_way(
             "monitor_interval": 86400,
             "open_webui_extras": "false",
             "model": "auto",
+            **knobs,
         }
     )
     project = mine.compose_project_name
@@ -161,11 +190,14 @@ def whole_way(
         with running_relay(folder, *options, port=mine.foundry_port) as relay:
             relay.lead_to(foundry.url)
             try:
-                up = ["up", "--detach", "--wait", "--wait-timeout", "240", "--no-build", *services]
+                up = [*_overlay(mine), "up", "--detach", "--wait", "--wait-timeout", "240", "--no-build", *services]
                 started = compose(up, project=ROOT, env=mine.as_environment)
                 assert started.code == 0, started.out + started.err
                 token = run(["docker", "exec", f"{project}-gateway-1", "cat", "/run/secrets/token"]).out
                 state.write_text(relay.token_file, token)
+                if mine.cloud:
+                    own = run(["docker", "exec", f"{project}-gateway-1", "cat", "/run/secrets/cloud-token"]).out
+                    relay.open_cloud(mine.cloud_url, token=own)
                 with idle_front_end(mine, engine) as front_end:
                     yield WholeWay(mine, engine, relay, foundry, front_end, services)
             finally:

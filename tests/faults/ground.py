@@ -98,7 +98,7 @@ def out_of_memory(it: Links, service: str, limit: str, *, started_again: bool) -
     container = it.container(service)
     host = container.attrs["HostConfig"]
     container.stop(timeout=2)  # the limit can't be set below what is used
-    policy = "unless-stopped" if started_again else "no"
+    policy = "always" if started_again else "no"
     container.update(mem_limit=limit, memswap_limit=limit, restart_policy={"Name": policy})
     try:
         with suppress(APIError):  # it may end before the engine has seen it start

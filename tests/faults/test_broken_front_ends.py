@@ -17,13 +17,13 @@ PORTS = {"chainlit": "8000", "open-webui": "8080", "webgpu-static": "8000"}
 TO_GATEWAY = ("OUTPUT", "-p", "tcp", "--dport", "51211")
 REJECT = ("-j", "REJECT", "--reject-with", "tcp-reset")
 
-# One front end for each kind of fault; with the others it takes as long again, and runs in `scripts/test.py all`.
+# One front end for a kind of fault; the others, and what takes long to be seen, run in `scripts/test.py all`.
 EVERYDAY = {
     "stopped": "webgpu-static",
     "paused": "chainlit",
-    "frozen": "webgpu-static",
+    "frozen": "",
     "off the network": "chainlit",
-    "page dropped": "webgpu-static",
+    "page dropped": "",
     "page rejected": "open-webui",
     "model dropped": "open-webui",
     "model rejected": "chainlit",

@@ -42,6 +42,7 @@ def test_a_second_one_does_not_spoil_the_clean_up(stack: OwnStack) -> None:
     stack.nothing_half_done()
 
 
+@pytest.mark.full
 def test_sigterm_ends_in_order_too(stack: OwnStack) -> None:
     up = stack.start("up", "--yes")
     up.until("Containers ...")

@@ -110,6 +110,7 @@ def test_a_model_that_there_is_not_has_nearest_names(stack: OwnStack, tmp_path: 
     nothing_runs(stack)
 
 
+@pytest.mark.full
 def test_a_model_that_can_not_be_reached(stack: OwnStack) -> None:
     ended = stack.run("up", "--yes", MODEL="phi-4-mini", CATALOG_URL=DEAD_CATALOG)
     refused(ended, "catalog does not answer", "MODEL=phi-4-mini", "smollm2", code=1)

@@ -182,6 +182,7 @@ async def test_what_is_too_large_or_of_another_kind_is_not_taken(
     assert (answer.status_code, says in answer.text) == (status, True), answer.text
 
 
+@pytest.mark.full
 async def test_a_file_that_takes_for_ever_holds_up_nobody_else(way: WholeWay, guest: Person) -> None:
     slow = documents.slow_pdf(300_000)
     lives = way.lives()

@@ -66,6 +66,7 @@ def test_a_chat_stays_and_is_opened_again(anna: Person) -> None:
     assert "Paris" in answer[1]
 
 
+@pytest.mark.full
 def test_it_is_renamed_found_and_deleted(anna: Person) -> None:
     chat_id, other = asked(anna), asked(anna, "What is a palindrome?")
     assert anna.call("PUT", "/project/thread", {"threadId": chat_id, "name": "Geography"}).is_success

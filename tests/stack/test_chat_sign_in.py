@@ -127,6 +127,7 @@ def test_what_can_not_be_a_name_is_refused(settings: Settings, name: str) -> Non
     assert (done.code, "can't be a name" in done.err) == (2, True)
 
 
+@pytest.mark.full
 def test_the_stacks_own_accounts_are_not_to_be_removed(settings: Settings) -> None:
     for name in ("admin@localhost", "probe@localhost", "monitor@localhost"):
         assert users(settings, "remove", name, "--yes").code == 1

@@ -201,6 +201,7 @@ def test_two_starts_at_once_make_one_daemon(settings: Settings) -> None:
     assert len(refused) < 2
 
 
+@pytest.mark.full
 def test_a_daemon_that_no_file_tells_of_is_replaced_and_stopped(settings: Settings, said: Say) -> None:
     lost = foundry.ensure(settings, silent, said.append)
     (settings.state / record.FILE).unlink()
@@ -408,6 +409,7 @@ def test_one_more_model_is_loaded_beside_the_running_one(make_settings: MakeSett
     assert daemons(settings) == [again.pid]
 
 
+@pytest.mark.full
 def test_a_model_that_can_not_be_had_is_not_loaded_beside(
     settings: Settings, make_settings: MakeSettings, said: Say, cloud: Cloud
 ) -> None:

@@ -41,6 +41,18 @@ REFUSED = [
     "GET /v1/responses/resp_1",
     "GET /v1/responses/resp_1/input_items",
     "POST /v1/audio/transcriptions",
+    # to a cloud, but for the one call that there could be
+    "GET /cloud/v1/models",
+    "GET /cloud/v1/chat/completions",
+    "POST /cloud/v1/responses",
+    "POST /cloud/v1/chat/completions?",
+    "POST /cloud/v1/chat/completions/",
+    "POST //cloud/v1/chat/completions",
+    "POST /%63loud/v1/chat/completions",
+    "POST /cloud/v1/chat/%63ompletions",
+    "POST /cloud/v1/../v1/chat/completions",
+    "POST /cloud",
+    "POST /cloud/",
     "GET /",
     # other methods
     "HEAD /v1/models",
@@ -217,6 +229,18 @@ def test_inference_passes_as_it_was_asked(spare: Spare, call: str) -> None:
     assert answer.status == 200
     assert json.loads(answer.body) == {"asked": call}
     assert answer.header("via") == ["1.1 foundry-stack-relay", VIA]
+
+
+def test_without_a_cloud_there_is_no_way_to_one(spare: Spare) -> None:
+    before = len(spare.relay.arrived)
+    token = run(["docker", "exec", spare.service("gateway").name, "cat", "/run/secrets/cloud-token"]).out
+    answers = spare.send(
+        request("POST /cloud/v1/chat/completions"),
+        request("POST /cloud/v1/chat/completions", f"Authorization: Bearer {token}"),
+        request("POST /cloud/v1/chat/completions", f"Authorization: Bearer {spare.token()}"),
+    )
+    assert [(answer.status, answer.code) for answer in answers] == [(404, "cloud-not-configured")] * 3
+    assert spare.relay.arrived[before:] == []
 
 
 def test_nothing_else_reaches_the_relay(spare: Spare) -> None:

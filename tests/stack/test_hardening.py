@@ -31,7 +31,12 @@ SECRETS = [
     ("open-webui", "probe-password"),
     ("open-webui", "monitor-password"),
 ]
-SHARED = [("monitor", "chainlit-password"), ("monitor", "open-webui-password")]  # as each page's monitor-password
+SHARED = [
+    ("monitor", "chainlit-password"),  # as each page's monitor-password
+    ("monitor", "open-webui-password"),
+    ("gateway", "cloud-token"),  # as the chat's
+    ("chainlit", "cloud-token"),
+]
 Find = Callable[[str], Container]
 Inside = Callable[[str], Host]
 
@@ -83,7 +88,7 @@ def test_limits_hold(container: Find, settings: Settings, service: str) -> None:
     assert config["NanoCpus"] == cpus * 1_000_000_000
     assert 0 < config["PidsLimit"] <= 256
     assert config["LogConfig"]["Config"].keys() == {"max-size", "max-file"}
-    assert config["RestartPolicy"]["Name"] == "unless-stopped"
+    assert config["RestartPolicy"]["Name"] == "always"
     assert not config["Privileged"]
 
 
@@ -130,7 +135,8 @@ def test_a_secret_is_strong_and_for_its_service_only(
     path = f"/run/secrets/{name}"
     file = inside(service).file(path)
     assert (file.uid, file.mode, file.size) == (USERS[service], 0o400, 43)
-    others = {other: inside(other).run(f"cat {path}").stdout for other in LASTING if other != service}
+    entitled = {of for of, its in SHARED if its == name} | {service}
+    others = {other: inside(other).run(f"cat {path}").stdout for other in LASTING if other not in entitled}
     assert [other for other, content in others.items() if content == secret(service, name)] == []
     assert inside(service).run(f"sh -c 'echo x > {path}'").rc != 0
 
@@ -142,6 +148,18 @@ def test_secrets_differ(secret: Callable[[str, str], str]) -> None:
 @pytest.mark.parametrize("page", ["chainlit", "open-webui"])
 def test_the_monitor_and_a_page_know_the_same_password(secret: Callable[[str, str], str], page: str) -> None:
     assert secret("monitor", f"{page}-password") == secret(page, "monitor-password")
+
+
+def test_the_gateway_and_the_chat_know_the_same_token_for_a_cloud_and_nobody_else_does(
+    inside: Inside, secret: Callable[[str, str], str]
+) -> None:
+    token = secret("gateway", "cloud-token")
+    assert (len(token), secret("chainlit", "cloud-token")) == (43, token)
+    assert token != secret("gateway", "token")
+    assert [other for other in LASTING if inside(other).file("/run/secrets/cloud-token").exists] == [
+        "gateway",
+        "chainlit",
+    ]
 
 
 @pytest.mark.parametrize("which", SECRETS + SHARED, ids="/".join)

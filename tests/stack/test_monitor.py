@@ -140,6 +140,7 @@ def test_other_names_and_pages_are_refused(page: str, header: str, value: str, s
     assert httpx.get(f"{page}/healthz", headers={header: value}).status_code == status
 
 
+@pytest.mark.full
 def test_metrics(settings: Settings, page: str) -> None:
     fresh(settings, page)
     found = samples(page)
@@ -172,6 +173,7 @@ def test_many_callers_share_one_run_and_its_result_lasts(settings: Settings, pag
     assert later["checked_at"] == found[0][1]["checked_at"]
 
 
+@pytest.mark.full
 def test_it_asks_for_eight_tokens_at_most(settings: Settings, page: str) -> None:
     fresh(settings, page)
     wait_until(lambda: len(_bytes_of_answers(settings)) >= len(FRONT_ENDS))

@@ -80,6 +80,7 @@ def test_the_page_may_ask_no_other_origin(page: str) -> None:
     assert {source for source in sources if ":" in source} == {"data:", "blob:", page.replace("http", "ws")}
 
 
+@pytest.mark.full
 def test_a_forgotten_password_is_replaced_and_others_stay(
     settings: Settings, engine: DockerClient, admin: Person, somebody: Person
 ) -> None:

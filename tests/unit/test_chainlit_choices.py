@@ -29,6 +29,8 @@ def test_what_was_not_touched_is_no_choice() -> None:
         ({"max_tokens": None}, {}),
         ({"model": "phi:3"}, {"model": "phi:3"}),
         ({"system_prompt": " Be brief. \n"}, {"system_prompt": "Be brief."}),
+        ({"switch": "private"}, {"switch": "private"}),
+        ({"switch": "as-configured"}, {}),
         ({"unheard-of": 1}, {}),
     ],
 )
@@ -46,6 +48,7 @@ def test_an_emptied_prompt_is_a_choice_where_there_would_be_one() -> None:
     ("sent", "says"),
     [
         ({"temperature": 5}, "Temperature must be a number from 0 to 2; `5` can't be used."),
+        ({"switch": "cloud"}, "Where it is answered must be one of the list; `cloud` can't be used."),
         ({"temperature": -0.1}, "Temperature must be a number from 0 to 2"),
         ({"temperature": "hot `stuff`"}, "`hot 'stuff'` can't be used."),
         ({"temperature": float("nan")}, "Temperature must be"),

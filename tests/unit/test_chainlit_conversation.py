@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from chat.conversation import ANSWER, ATTACHED, for_model, without_system
+from chat.conversation import ANSWER, ATTACHED, for_model, up_to, without_system
+from chat.marked import COMMAND, PRIVATE, any_in
 
 
 @dataclass
@@ -11,6 +12,8 @@ class Message:
     type: str
     content: str
     metadata: dict[str, Any] | None = None
+    id: str = ""
+    command: str | None = None
 
 
 def question(text: str) -> Message:
@@ -92,3 +95,19 @@ def test_a_question_s_files_come_before_it_and_stay() -> None:
         "KESTREL.",
         "Sure?",
     ]
+
+
+def test_a_question_that_was_asked_later_is_no_part_of_what_was_said_before() -> None:
+    first, second = (Message("user_message", text, id=text) for text in ("first", "second"))
+    assert up_to(first, [first, second]) == [first]
+    assert up_to(second, [first, second]) == [first, second]
+    as_it_came_back = Message("user_message", "first, as it was stored", id="first")
+    assert up_to(first, [as_it_came_back, second]) == [first]
+    assert up_to(second, [first]) == [first, second], "the chat is just being taken up again"
+
+
+def test_a_question_is_marked_by_the_button_or_by_its_chat() -> None:
+    """The button's word comes with the question, so that nobody is between its being stored and its being marked."""
+    assert any_in([question("a"), Message("user_message", "b", command=COMMAND)])
+    assert any_in([question("a"), Message("user_message", "b", {PRIVATE: True})])
+    assert not any_in([question("a"), Message("user_message", "b", {}, command="Other")])

@@ -10,6 +10,7 @@ import pytest
 
 from chat import export
 from chat.conversation import ANSWER, FILES
+from chat.routed import ROUTE
 from stack.settings import ROOT
 
 SCHEMA = json.loads((ROOT / "docs" / "chat-export.schema.json").read_text(encoding="utf-8"))
@@ -73,6 +74,18 @@ def test_json_holds_every_word_and_who_said_it() -> None:
     ]
     assert chat["messages"][1]["files"] == [{"name": "a.csv", "type": "text/csv"}]
     assert chat["messages"][2]["feedback"] == {"good": False, "comment": "zu kurz"}
+
+
+def test_where_an_answer_was_made_and_why_is_in_it() -> None:
+    route = {"place": "cloud", "why": "complex", "host": "api.example.com"}
+    steps = [step("a", "assistant_message", "Yes.", metadata={ANSWER: "gpt", ROUTE: route})]
+    chat = export.as_json({**THREAD, "steps": steps})
+    jsonschema.validate(chat, SCHEMA)
+    assert chat["messages"][0]["route"] == route
+    assert "## Assistant (gpt, api.example.com: complex), " in export.as_markdown({**THREAD, "steps": steps})
+    route = {"place": "local", "why": "found-private", "host": None}
+    steps = [step("a", "assistant_message", "Yes.", metadata={ANSWER: "phi", ROUTE: route})]
+    assert "## Assistant (phi, local: found-private), " in export.as_markdown({**THREAD, "steps": steps})
 
 
 def test_markdown_is_for_reading() -> None:

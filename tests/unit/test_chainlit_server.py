@@ -1,5 +1,6 @@
 """Where the chat app looks for its model server."""
 
+import asyncio
 import socket
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from chat import settings
 from chat.problems import Problem
-from chat.server import ask_sdk, find, root_of
+from chat.server import ask_sdk, connections, find, root_of
 from chat.settings import Settings
 from fakes.model_server import ModelServer
 
@@ -98,3 +99,40 @@ def test_a_setting_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MAX_TOKENS", "")
     assert settings.load().max_tokens == 1024, "empty means not set"
     settings.load.cache_clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux shows which timers a connection has")
+async def test_the_system_asks_whether_the_server_is_still_there() -> None:
+    """A network that is pulled says nothing; the answer would be waited for as long as one that takes its time."""
+    async with ModelServer() as server:
+        found = await find(Settings(base_url=server.url))
+        await found.client.models.list()
+        port = int(server.url.rsplit(":", 1)[1])
+        assert timers_of_connections_to(port) == {KEEP_ALIVE}
+
+
+KEEP_ALIVE = "02"  # as proc(5) has it under `tr`
+
+
+def timers_of_connections_to(port: int) -> set[str]:
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return {timer.partition(":")[0] for _, _, other, _, _, timer, *_ in lines if other == f"0100007F:{port:04X}"}
+
+
+@pytest.mark.parametrize("far", [False, True])
+async def test_nobody_is_led_elsewhere_with_what_was_said(far: bool) -> None:
+    async with ModelServer() as elsewhere:
+
+        async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            where = f"{elsewhere.url}/v1/chat/completions"
+            writer.write(f"HTTP/1.1 307 There\r\nLocation: {where}\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(lead, "127.0.0.1", 0)
+        async with server, connections(far=far) as http:
+            port = server.sockets[0].getsockname()[1]
+            answer = await http.post(f"http://127.0.0.1:{port}/v1/chat/completions", content="a secret")
+        assert answer.status_code == 307
+        assert elsewhere.requests == []

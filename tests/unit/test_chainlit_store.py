@@ -318,3 +318,14 @@ def test_a_migration_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None
         open_database(f"sqlite:///{file}")
     with sqlite3.connect(file) as db:
         assert [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")] == ["steps"]
+
+
+def test_what_is_kept_once_is_not_changed_by_the_way(chats: Chats) -> None:
+    """Two pages of one chat, each with a word on how it is set: the switch is turned by the user alone."""
+    say(chats, "q", "Hello?")
+    assert chats.metadata("t1") == {}
+    chats.keep_thread("t1", metadata={"switch": "local", "x": 1}, only_once=("switch",))
+    chats.keep_thread("t1", metadata={"switch": "private"})
+    chats.keep_thread("t1", metadata={"switch": "as-configured", "x": 2}, only_once=("switch",))
+    assert chats.metadata("t1") == {"switch": "private", "x": 2}
+    assert chats.metadata("unheard-of") == {}

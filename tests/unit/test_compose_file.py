@@ -39,7 +39,7 @@ def test_hardening(name: str) -> None:
 @pytest.mark.parametrize("name", LASTING)
 def test_what_lasts_is_watched_and_comes_back(name: str) -> None:
     service = SERVICES[name]
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == "always"
     assert service["init"] is True
     assert {"interval", "timeout", "retries", "start_period"} <= set(service["healthcheck"])
     assert "test" not in service["healthcheck"], "stands in the image"

@@ -7,13 +7,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
+import requests
 from docker import DockerClient
 
-from stack.parts import host_checks
+from stack.parts import containers, host_checks
+from stack.parts.disk import MB, SLACK
 from stack.parts.host_checks import check_cpus, check_disk, check_memory, check_ports, free_ports
 from stack.settings import PORTS, Settings
 from stack.tools.errors import StackError
@@ -92,6 +96,28 @@ def test_full_disk_is_told_before(settings: Settings, monkeypatch: pytest.Monkey
     assert full.value.cause == "disk-full"
     assert str(settings.state) in full.value.message
     check_disk(settings, None, first_time=False)
+
+
+def test_an_upgrade_wants_room_for_images_and_twice_the_data(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project, data = settings.compose_project_name, 700 * MB
+    sizes = {f"{project}_chainlit-data": data - 1, f"{project}_secrets": 1, f"{project}_new": -1, "another_data": data}
+    volumes = [{"Name": name, "UsageData": {"Size": size}} for name, size in sizes.items()]
+    engine = SimpleNamespace(df=lambda: {"Volumes": volumes}, info=lambda: {"DockerRootDir": str(tmp_path)})
+    settings = settings.model_copy(update={"backup_dir": tmp_path / "backups"})
+    enough = host_checks.IMAGES_DISK + 2 * data + SLACK
+    for free in (enough, enough - 1):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        with pytest.raises(StackError, match="the upgrade needs") if free < enough else nullcontext():
+            host_checks.check_disk_for_upgrade(settings, cast(DockerClient, engine))
+
+
+def test_an_engine_that_does_not_say_how_large_the_data_is_stops_no_upgrade(settings: Settings) -> None:
+    def too_slow() -> None:
+        raise requests.exceptions.ReadTimeout
+
+    assert containers.size_of_volumes(settings, cast(DockerClient, SimpleNamespace(df=too_slow))) == 0
 
 
 def test_one_disk_for_both_must_hold_both(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,11 @@ def test_compose_file_for_development(tmp_path: Path) -> None:
     assert compose_lint(with_overlay(tmp_path, DEVELOPMENT)) == (0, "")
 
 
+def test_compose_file_with_a_cloud(tmp_path: Path) -> None:
+    cloud = (ROOT / "compose.cloud.yaml").read_text(encoding="utf-8")
+    assert compose_lint(with_overlay(tmp_path, cloud)) == (0, "")
+
+
 @pytest.mark.parametrize("weaker", ["privileged: true", "user: root", "pid: host", "network_mode: host"])
 def test_a_weaker_overlay_is_found(tmp_path: Path, weaker: str) -> None:
     broken = DEVELOPMENT.replace("  monitor:\n", f"  monitor:\n    {weaker}\n")

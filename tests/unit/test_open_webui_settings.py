@@ -26,7 +26,9 @@ def test_a_strange_switch_is_refused() -> None:
 @pytest.mark.parametrize("extras", [False, True])
 def test_the_switch_turns_all_of_them(extras: bool) -> None:
     stored = own_settings.stored(Knobs("http://m/v1", "", extras, ""), {})
-    assert {value for key, value in stored.items() if key.startswith("task.")} == {extras}
+    searching = "task.query.retrieval.enable"  # of use to nobody, as documents go to the model whole
+    assert {value for key, value in stored.items() if key.startswith("task.") and key != searching} == {extras}
+    assert stored[searching] is False
     assert stored[MODEL_METADATA] == {"capabilities": {"builtin_tools": extras}}
 
 

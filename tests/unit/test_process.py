@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,9 +15,10 @@ import pytest
 
 from fakes.waiting import wait_until
 from stack.reports.errors import guarded
+from stack.settings import ROOT
 from stack.tools import interrupts
 from stack.tools.async_work import run_async
-from stack.tools.process import Ending, stream
+from stack.tools.process import Ending, run, stream
 
 # As `docker` 20.10 treats its plugins: it waits for its child and does not pass on what it is told.
 DEAF_PARENT = """
@@ -40,6 +43,12 @@ def test_an_interrupted_group_ends_as_a_whole() -> None:
     wait_until(lambda: not psutil.pid_exists(grandchild) or is_zombie(grandchild), seconds=5)
 
 
+def test_a_group_of_its_own_does_not_hear_the_terminal() -> None:
+    ask = "import os; print(os.getpgid(0))"
+    assert int(run([sys.executable, "-c", ask]).out) == os.getpgid(0)
+    assert int(run([sys.executable, "-c", ask], own_group=True).out) != os.getpgid(0)
+
+
 TIDY = """
 import sys, time
 try:
@@ -58,6 +67,23 @@ def test_a_child_may_tidy_up_when_it_is_interrupted(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stream(argv, interrupt, own_group=True, ending=Ending(signal.SIGINT, 10.0))
     assert (tmp_path / "tidied").read_text() == "tidied up"
+
+
+CLEANING = """
+import os, sys, time
+from stack.reports.errors import guarded
+
+def main():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaning", flush=True)
+        open(sys.argv[1], "w").close()
+
+os.close(os.open(os.ttyname(0), os.O_RDWR))  # from now on it is this session's terminal
+sys.exit(guarded(main))
+"""
 
 
 def is_zombie(pid: int) -> bool:
@@ -93,13 +119,29 @@ def test_a_clean_up_is_not_interrupted_and_the_first_interrupt_counts() -> None:
     assert cleaned
 
 
-def test_a_script_that_was_told_to_ignore_ctrl_c_does() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_script_that_was_told_to_ignore_one_does(number: signal.Signals) -> None:
+    """A background job, or `nohup`."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with interrupts.raised():
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_a_terminal_that_is_closed_ends_a_script_as_ctrl_c_does(tmp_path: Path) -> None:
+    """Also where the clean-up has something to say: nobody can read it any more."""
+    ours, theirs = pty.openpty()
+    cleaned = tmp_path / "cleaned"
+    argv = [sys.executable, "-c", CLEANING, str(cleaned)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    with subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, env=env) as script:
+        os.close(theirs)
+        assert b"ready" in os.read(ours, 1000)
+        os.close(ours)
+        assert script.wait(20) == 128 + signal.SIGHUP
+    assert cleaned.exists()
 
 
 def test_asynchronous_work_is_cancelled_and_cleans_up_whatever_else_comes(capfd: pytest.CaptureFixture[str]) -> None:

@@ -188,5 +188,5 @@ def test_the_log_does_not_grow_for_ever(tmp_path: Path) -> None:
 
 def _server(folder: Path, listen: str) -> Finished:
     argv = [sys.executable, "-m", "stack.parts.relay.server", "--listen", listen]
-    argv += ["--token-file", str(folder / "t"), "--upstream-file", str(folder / "f")]
+    argv += ["--token-file", str(folder / "t"), "--upstream-file", str(folder / "f"), "--cloud-file", str(folder / "c")]
     return run(argv, env={"PYTHONPATH": str(ROOT / "scripts")}, timeout=20)

@@ -62,6 +62,10 @@ def test_byte_order_mark_and_crlf_are_fine(write_env: WriteEnv) -> None:
         (b"DEVIEC=cpu\n", "Did you mean DEVICE?"),
         (b"FOUNDRY_URL=localhost:5273\n", ".env, line 1: FOUNDRY_URL"),
         (b"COMPOSE_PROJECT_NAME=My Stack\n", ".env, line 1: COMPOSE_PROJECT_NAME"),
+        (b"CLOUD_URL=http://api.openai.com/v1\n", ".env, line 1: CLOUD_URL: must begin with https://"),
+        (b"CLOUD_URL=https://x.openai.azure.com\nCLOUD_API_VERSION=2024-10-21\n", "deployment's name"),
+        (b"CLOUD_API_KEY='sk 1'\n", ".env, line 1: CLOUD_API_KEY: holds a character"),
+        (b"CLOUD_APIKEY=sk-1\n", "Did you mean CLOUD_API_KEY?"),
     ],
 )
 def test_a_mistake_is_named_by_line_and_key(write_env: WriteEnv, content: bytes, said: str) -> None:

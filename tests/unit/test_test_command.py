@@ -2,6 +2,7 @@
 
 import pytest
 
+from stack.commands import test as command
 from stack.commands.test import split
 
 
@@ -22,3 +23,11 @@ from stack.commands.test import split
 )
 def test_everything_from_the_first_foreign_argument_on_is_pytests(given: str, mine: str, for_pytest: str) -> None:
     assert split(given.split()) == (mine.split(), for_pytest.split())
+
+
+def test_no_test_asks_a_cloud_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUD_URL", "https://api.openai.com/v1")
+    monkeypatch.setenv("CLOUD_API_KEY", "sk-1")
+    monkeypatch.setenv("BASE_IMAGE", "kept")
+    knobs = command._own_knobs()
+    assert (knobs["CLOUD_URL"], knobs["CLOUD_API_KEY"], knobs["BASE_IMAGE"]) == ("", "", "kept")

@@ -76,7 +76,7 @@ EXCEPTIONS = (
     Excused(
         "CIS 5.15",
         LASTING,
-        "unless-stopped",
+        "always",
         "A page that has failed five times is to come back all the same when its cause is gone, and after a reboot. "
         "The engine waits longer from one restart to the next, up to a minute; the probe names a container that keeps "
         "restarting.",

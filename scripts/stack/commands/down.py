@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from stack.parts import containers, foundry, relay_token
+from docker import DockerClient
+
+from stack.parts import cloud_way, containers, foundry, keeping, relay_token, way_back
 from stack.parts.relay import lifecycle as relay
 from stack.parts.single_run import alone
 from stack.reports.errors import guarded
@@ -29,23 +31,28 @@ def take_down(settings: Settings, stages: Stages, *, volumes: bool) -> None:
         volumes: remove the data volumes too.
 
     Raises:
-        StackError: when containers, if any, could not be removed.
+        StackError: when containers, if any, or volumes could not be removed.
     """
     with alone(settings):
         with stages.stage("Stopping the relay"):
             relay.stop(settings)
+            cloud_way.close(settings)
         with stages.stage("Stopping Foundry Local (if `up` started it)"):
             foundry.stop(settings)
         with stages.stage("Removing containers and networks" + (" and data volumes" if volumes else "")) as progress:
-            _ask_for_the_engine()
+            engine = _engine()
+            keeping.remove_left_over(settings, engine)  # else they keep volumes
             containers.remove(settings, progress, volumes=volumes)
             if volumes:
+                _refuse_volumes_that_stay(settings, engine)
                 relay_token.forget(settings)
+                way_back.forget_record(settings)
+                keeping.forget(settings)
 
 
-def _ask_for_the_engine() -> None:
+def _engine() -> DockerClient:
     try:
-        client()
+        return client()
     except StackError as silent:
         raise StackError(
             f"{silent.message} The relay and the stack's Foundry Local are stopped; its containers, if any, are not.",
@@ -55,6 +62,19 @@ def _ask_for_the_engine() -> None:
             cause=silent.cause,
             exit_code=silent.exit_code,
         ) from silent
+
+
+def _refuse_volumes_that_stay(settings: Settings, engine: DockerClient) -> None:
+    """Compose leaves those that somebody else's container has, and calls that done."""
+    if staying := [each for each in keeping.VOLUMES if containers.has_volume(settings, engine, each)]:
+        names = [keeping.full_name(settings, each) for each in staying]
+        raise StackError(
+            f"The stack is down, but not all of its data was removed; a container has these volumes: "
+            f"{', '.join(names)}.",
+            fix=f"`docker ps --all --filter volume={names[0]}` shows that container; "
+            "`docker rm --force` it, and run this again.",
+            cause="volumes-stay",
+        )
 
 
 def _run() -> int:
@@ -68,15 +88,24 @@ def _run() -> int:
         _confirm()
     stages = Stages()
     take_down(settings, stages, volumes=arguments.volumes)
-    kept = "" if arguments.volumes else " Data volumes are kept; `--volumes` removes them."
-    stages.say(f"The stack is down.{kept}")
+    about_data = (
+        f"Chats, users, documents and passwords are deleted; backups, where you made any, are in {settings.backups}."
+        if arguments.volumes
+        else "Data volumes are kept; `--volumes` removes them."
+    )
+    stages.say(f"The stack is down. {about_data}")
     return 0
 
 
 def _confirm() -> None:
     fix = "Run it again with --yes if that is what you want."
     if not sys.stdin.isatty():
-        raise StackError("Removing data volumes needs a yes.", fix=fix, cause="not-confirmed", exit_code=2)
+        raise StackError(
+            "Deleting chats, users, documents and passwords for good needs a yes.",
+            fix=fix,
+            cause="not-confirmed",
+            exit_code=2,
+        )
     answer = input("Stop the stack and delete its chats, users, documents and passwords for good? [y/N] ")
     if answer.strip().lower() not in ("y", "yes"):
         fix = "python3 scripts/down.py   stops the stack and keeps them."

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from docker import DockerClient
+from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 
 from stack.settings import ROOT, Settings
@@ -20,6 +23,8 @@ SERVICE_LABEL = "com.docker.compose.service"
 # stand in the images too, so whatever is run by hand from one carries them.
 OF_A_SERVICE = "com.docker.compose.oneoff=False"
 IMAGES = "localhost/foundry-stack"
+CLOUD_OVERLAY = "compose.cloud.yaml"
+USERS_OWN = ("compose.override.yaml", "compose.override.yml")  # what Compose reads besides where it is told no files
 BUILT = ("init", "gateway", "chainlit", "open-webui", "webgpu-static", "monitor")  # the services, each from its image
 
 _BUILD_STEP = re.compile(r"#\d+ \[(?P<service>[\w-]+)(?: [\w-]+)? +(?P<step>\d+)/(?P<steps>\d+)\] (?P<what>.+)")
@@ -28,11 +33,12 @@ _PORT_TAKEN = re.compile(
 )
 
 
-def build(settings: Settings, progress: Progress, anew: str | None = None) -> None:
+def build(settings: Settings, progress: Progress, anew: str | None = None, only: Sequence[str] = ()) -> None:
     """Build the images that are not up to date (seconds when nothing changed).
 
     Args:
         anew: a service whose image is built without anything that the builder has kept, as that may be damaged.
+        only: these services; none named: all.
 
     Raises:
         StackError: ``image-build-failed`` with the end of the builder's output.
@@ -42,7 +48,7 @@ def build(settings: Settings, progress: Progress, anew: str | None = None) -> No
         if step := _BUILD_STEP.match(line):
             progress(f"{step['service']}: step {step['step']} of {step['steps']}: {step['what'][:60]}")
 
-    for arguments in (*([["build", "--no-cache", anew]] if anew else ()), ["build"]):
+    for arguments in (*([["build", "--no-cache", anew]] if anew else ()), ["build", *only]):
         done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
         if done.code != 0:
             raise StackError(
@@ -57,6 +63,16 @@ def has_volume(settings: Settings, client: DockerClient, volume: str) -> bool:
     """Whether the project has that volume, by its name in compose.yaml."""
     name = f"{settings.compose_project_name}_{volume}"
     return any(each.name == name for each in client.volumes.list(filters={"name": name}))
+
+
+def size_of_volumes(settings: Settings, client: DockerClient) -> int:
+    """Bytes in the project's volumes; 0 where the engine does not say."""
+    try:
+        volumes = client.df()["Volumes"] or ()
+    except (DockerException, OSError):  # OSError: of the library below the SDK, where adding up takes too long
+        return 0
+    prefix = f"{settings.compose_project_name}_"
+    return sum(max(each["UsageData"]["Size"], 0) for each in volumes if each["Name"].startswith(prefix))
 
 
 def run_once(settings: Settings, client: DockerClient, service: str, timeout: float = 60) -> Container:
@@ -124,7 +140,7 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
     """Bring all services up and wait until each is healthy; what already runs as configured stays untouched.
 
     Args:
-        overlay: a compose file in the repository's folder that is read on top of compose.yaml.
+        overlay: a compose file in the repository's folder that is read on top of compose.yaml, and of the cloud's.
 
     Raises:
         StackError: ``port-taken``, or ``containers-failed`` with the end of Compose's output.
@@ -133,8 +149,16 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
     def on_line(line: str) -> None:
         progress(line.strip())
 
-    files = ["--file", "compose.yaml", "--file", overlay] if overlay else []
-    arguments = [*files, "up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--remove-orphans"]
+    arguments = [
+        *_files(settings, overlay),
+        "up",
+        "--detach",
+        "--wait",
+        "--wait-timeout",
+        "180",
+        "--no-build",
+        "--remove-orphans",
+    ]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code == 0:
         return
@@ -145,6 +169,15 @@ def start(settings: Settings, progress: Progress, *, overlay: str | None = None)
             cause="port-taken",
         )
     raise _not_all_up(done)
+
+
+def _files(settings: Settings, overlay: str | None) -> list[str]:
+    """Without an overlay Compose chooses them itself, and so reads a compose.override.yaml of the user's, too."""
+    overlays = [*([CLOUD_OVERLAY] if settings.cloud else ()), *([overlay] if overlay else ())]
+    if not overlays:
+        return []
+    users_own = () if overlay else [name for name in USERS_OWN if (ROOT / name).exists()]
+    return [argument for name in ("compose.yaml", *overlays, *users_own) for argument in ("--file", name)]
 
 
 def _compose_or_fail(settings: Settings, arguments: Sequence[str]) -> None:
@@ -161,6 +194,35 @@ def _not_all_up(done: Finished) -> StackError:
     )
 
 
+def still_starting(settings: Settings, client: DockerClient, services: Sequence[str]) -> list[str]:
+    """Those of the services whose container runs since it was started, and is not healthy."""
+    found = {service: of_project(settings, client, service) for service in services}
+    return [service for service, made in found.items() if any(_is_starting(each.attrs) for each in made)]
+
+
+def _is_starting(attrs: Mapping[str, Any]) -> bool:
+    state = attrs["State"]
+    health = (state.get("Health") or {}).get("Status")
+    return state["Status"] == "running" and attrs["RestartCount"] == 0 and health in ("starting", "unhealthy")
+
+
+def last_words(settings: Settings, lines: int = 200) -> str:
+    """The end of each container's log, for a file."""
+    arguments = ["logs", "--no-color", "--timestamps", "--tail", str(lines)]
+    return compose(arguments, project=ROOT, env=settings.as_environment).out
+
+
+def stop(settings: Settings) -> None:
+    """Stop all of the project's containers and remove them, so that no reboot starts them; `start` makes them anew.
+
+    Raises:
+        StackError: ``containers-stay`` with the end of Compose's output.
+    """
+    done = compose(["rm", "--stop", "--force"], project=ROOT, env=settings.as_environment, on_line=lambda _: None)
+    if done.code != 0:
+        raise _not_all_gone(done)
+
+
 def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     """Stop and remove the project's containers and networks, and its data volumes when ``volumes`` is true.
 
@@ -174,11 +236,15 @@ def remove(settings: Settings, progress: Progress, *, volumes: bool) -> None:
     arguments = ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
     done = compose(arguments, project=ROOT, env=settings.as_environment, on_line=on_line)
     if done.code != 0:
-        raise StackError(
-            f"Not everything could be removed:\n{_tail(done)}",
-            fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
-            cause="containers-stay",
-        )
+        raise _not_all_gone(done)
+
+
+def _not_all_gone(done: Finished) -> StackError:
+    return StackError(
+        f"Not everything could be stopped or removed:\n{_tail(done)}",
+        fix="Run `python3 scripts/down.py` again; if it repeats, restart the Docker Engine first.",
+        cause="containers-stay",
+    )
 
 
 def image_of(settings: Settings, service: str) -> str:
@@ -186,10 +252,28 @@ def image_of(settings: Settings, service: str) -> str:
     return f"{IMAGES}/{service}:{settings.image_tag}"
 
 
+def image_in_use(settings: Settings, client: DockerClient, service: str) -> str | None:
+    """The id of the image that the service's container is made from, be it stopped; else of the one with its name.
+
+    None where neither is here.
+    """
+    made_from = (str(each.attrs["Image"]) for each in of_project(settings, client, service))
+    for name in (*made_from, image_of(settings, service)):
+        with suppress(ImageNotFound):
+            return str(client.images.get(name).id)
+    return None
+
+
 def images(settings: Settings, client: DockerClient) -> list[str]:
     """The names of the images that were built under the project's tag."""
     found = client.images.list(filters={"reference": f"{IMAGES}/*:{settings.image_tag}"})
     return [name for image in found for name in image.tags if name.endswith(f":{settings.image_tag}")]
+
+
+def missing_images(settings: Settings, client: DockerClient) -> list[str]:
+    """The services whose image is not there under the project's tag."""
+    present = images(settings, client)
+    return [service for service in BUILT if image_of(settings, service) not in present]
 
 
 def remove_images(settings: Settings, client: DockerClient) -> None:
@@ -203,7 +287,7 @@ def of_project(settings: Settings, client: DockerClient, service: str | None = N
     labels = [f"{PROJECT_LABEL}={settings.compose_project_name}", OF_A_SERVICE]
     if service:
         labels.append(f"{SERVICE_LABEL}={service}")
-    return client.containers.list(all=True, filters={"label": labels})
+    return client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
 
 
 def published_ports(settings: Settings, client: DockerClient) -> set[int]:

@@ -13,6 +13,9 @@ from stack.tools.errors import StackError
 from stack.tools.progress import Progress
 from stack.tools.root import find_program
 
+PACKAGES = ("docker.io", "iptables", "ca-certificates")
+COMMAND = "docker-cli"  # newer releases keep the command in a package of its own
+CONFINEMENT = "apparmor"  # its loader, needed where the kernel has it on
 INSTALL_GUIDE = "https://docs.docker.com/engine/install/"
 
 
@@ -104,11 +107,11 @@ def _engine_packages() -> list[str]:
             cause="engine-missing",
             exit_code=2,
         )
-    packages = ["docker.io", "iptables", "ca-certificates"]
-    if apt.candidate("docker-cli"):  # newer releases keep the command in a package of its own
-        packages.append("docker-cli")
+    packages = [*PACKAGES]
+    if apt.candidate(COMMAND):
+        packages.append(COMMAND)
     if _confines_with_apparmor() and find_program("apparmor_parser") is None:
-        packages.append("apparmor")
+        packages.append(CONFINEMENT)
     return packages
 
 

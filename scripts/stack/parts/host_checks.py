@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from docker import DockerClient
 
+from stack.parts.containers import size_of_volumes
 from stack.parts.disk import MB, require_room
 from stack.settings import PORTS, Settings
 from stack.tools.errors import StackError
@@ -38,7 +39,17 @@ def check_disk(settings: Settings, client: DockerClient | None, *, first_time: b
         StackError: ``disk-full`` with the folder, what is free and what is needed; exit code 2.
     """
     images, model = (IMAGES_DISK, MODEL_DISK) if first_time else (RUNNING_DISK, RUNNING_DISK)
-    require_room({settings.state: model, _docker_root(client): images}, "the stack")
+    require_room({settings.state: model, docker_root(client): images}, "the stack")
+
+
+def check_disk_for_upgrade(settings: Settings, client: DockerClient) -> None:
+    """Refuse an upgrade on a disk that would be full before the end: new images, a backup, and room for the way back.
+
+    Raises:
+        StackError: ``disk-full``; exit code 2.
+    """
+    data = size_of_volumes(settings, client)
+    require_room({docker_root(client): IMAGES_DISK + data, settings.backups: data}, "the upgrade")
 
 
 def check_cpus(settings: Settings, client: DockerClient) -> None:
@@ -160,7 +171,7 @@ def _can_bind(address: str, port: int) -> bool:
 
 
 def _holder(port: int, pid: int | None, client: DockerClient | None) -> str:
-    for container in client.containers.list() if client else []:
+    for container in client.containers.list(ignore_removed=True) if client else []:
         if str(port) in _published(container.ports):
             return f"the container `{container.name}`"
     if pid is None:
@@ -176,5 +187,5 @@ def _published(ports: dict[str, list[dict[str, str]] | None]) -> set[str]:
     return {binding["HostPort"] for bindings in ports.values() for binding in bindings or []}
 
 
-def _docker_root(client: DockerClient | None) -> Path:
+def docker_root(client: DockerClient | None) -> Path:
     return Path(client.info()["DockerRootDir"]) if client else DOCKER_ROOT

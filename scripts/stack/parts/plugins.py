@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stack.parts import debian_archive
@@ -66,7 +66,7 @@ def install_plugins(progress: Progress) -> list[str]:
         if shutil.which("docker") is None:
             brought += [_first_with(CLIENT_PACKAGES, (0,)) or CLIENT_PACKAGES[-1]]
             apt.install(brought, progress)
-        packages = _from_distribution(_missing())
+        packages = from_distribution(_missing())
         apt.install(packages, progress)
         brought += packages
     if missing := _missing():
@@ -76,17 +76,17 @@ def install_plugins(progress: Progress) -> list[str]:
     return brought
 
 
+def from_distribution(plugins: Iterable[str]) -> list[str]:
+    """The distribution's packages for these plugins (`PACKAGES`), as far as it has new enough ones."""
+    found = [_first_with(*PACKAGES[plugin]) for plugin in plugins]
+    return [package for package in found if package]
+
+
 def _missing() -> list[str]:
     """Names of plugins (and of Debian's packages for them)."""
     compose = compose_version()
     missing = ["docker-compose"] if compose is None or compose < MINIMUM_COMPOSE else []
     return missing if buildx_version() else [*missing, "docker-buildx"]
-
-
-def _from_distribution(missing: Sequence[str]) -> list[str]:
-    """The distribution's packages for what is missing, as far as it has new enough ones."""
-    found = [_first_with(*PACKAGES[plugin]) for plugin in missing]
-    return [package for package in found if package]
 
 
 def _first_with(packages: Sequence[str], minimum: tuple[int, ...]) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from docker import DockerClient
 
-from stack.parts import containers, made_secrets, relay_token
+from stack.parts import cloud_way, containers, made_secrets, relay_token
 from stack.settings import Settings
 from stack.tools.errors import StackError
 
@@ -32,15 +32,20 @@ class Secret:
         file: volume and name, as `init` knows it.
         user: the service that must be started again.
         meaning: what it is for.
+        other_user: one more that must be.
     """
 
     name: str
     file: str
     user: str
     meaning: str
+    other_user: str | None = None
 
 
 TOKEN = Secret("token", "gateway/token", "gateway", "what the gateway, and your own containers, bring to the relay")
+CLOUD_TOKEN = Secret(
+    "cloud-token", "gateway/cloud-token", "gateway", "what the chat brings to ask a cloud, where one is set", "chainlit"
+)
 CHAT_KEY = Secret("chat-secret-key", "chainlit/secret-key", "chainlit", "of the chat's sessions; all must sign in")
 CHAT_PASSWORD = Secret("chat-password", "chainlit/admin-password", "chainlit", "of admin@localhost in the chat")
 CHAT_PROBE_PASSWORD = Secret(
@@ -56,7 +61,7 @@ ADMIN_PASSWORD = Secret(
 PROBE_PASSWORD = Secret("probe-password", "open-webui/probe-password", "open-webui", "of the probe's account")
 MONITOR_PASSWORD = Secret("monitor-password", "open-webui/monitor-password", "open-webui", "of the monitor's account")
 OF_THE_CHAT = (CHAT_KEY, CHAT_PASSWORD, CHAT_PROBE_PASSWORD, CHAT_MONITOR_PASSWORD)
-ALL = (TOKEN, *OF_THE_CHAT, SECRET_KEY, ADMIN_PASSWORD, PROBE_PASSWORD, MONITOR_PASSWORD)
+ALL = (TOKEN, CLOUD_TOKEN, *OF_THE_CHAT, SECRET_KEY, ADMIN_PASSWORD, PROBE_PASSWORD, MONITOR_PASSWORD)
 
 
 def named(name: str) -> Secret:
@@ -66,7 +71,8 @@ def named(name: str) -> Secret:
 
 def users_of(secrets: Sequence[Secret], others: Sequence[str] = ()) -> list[str]:
     """The services that must be started again, each once; the others, too."""
-    return [service for service in READERS if service in others or any(secret.user == service for secret in secrets)]
+    users = {*others, *(user for secret in secrets for user in (secret.user, secret.other_user))}
+    return [service for service in READERS if service in users]
 
 
 def check_runs(settings: Settings, client: DockerClient, secrets: Sequence[Secret]) -> None:
@@ -102,6 +108,7 @@ def hand_out(settings: Settings, client: DockerClient, services: Sequence[str]) 
     """
     containers.restart(settings, services)
     relay_token.fetch(settings, client)
+    cloud_way.lay(settings, client)
     containers.wait(settings, services)
     if ADMIN_PASSWORD.user in services:
         containers.run_beside(settings, "init", ["forget"])

@@ -379,6 +379,76 @@ _CAUSES = (
         "python3 scripts/probe.py --only answer\n# if it stays slow, choose a smaller MODEL in .env",
     ),
     Cause(
+        "cloud-not-configured",
+        "The chat offers no cloud, or says that none is set up, though CLOUD_URL is in .env.",
+        "Relay, gateway or chat were started before CLOUD_URL, or its key, became what it is now.",
+        UP,
+    ),
+    Cause(
+        "cloud-left-open",
+        "Nothing: the chat may still ask a cloud that .env names no more.",
+        "CLOUD_URL is empty, and the relay still knows of a cloud.",
+        UP,
+    ),
+    Cause(
+        "cloud-not-allowed",
+        "The chat says that the way to the cloud is closed for it.",
+        "The token that only the chat has is another one in the chat, at the gateway, or at the relay.",
+        "python3 scripts/passwords.py rotate cloud-token",
+    ),
+    Cause(
+        "cloud-down",
+        "The chat says that the cloud can't be reached; what may be answered here is.",
+        "No connection to CLOUD_URL's host comes about, or the cloud answers with an error of its own (5xx).",
+        "sleep 60; python3 scripts/probe.py --only network\n"
+        f"# if it stays so, is this machine online? Is CLOUD_URL in .env right? Then: {UP}",
+    ),
+    Cause(
+        "cloud-not-trusted",
+        "The chat says that the cloud can't prove to be it.",
+        "Who answers at CLOUD_URL has no certificate for that name which this machine trusts; nothing was sent.",
+        f"{UP}   # after you have corrected CLOUD_URL in .env; where a company's proxy opens TLS, with\n"
+        "# SSL_CERT_FILE=/path/to/its/bundle.pem before it",
+    ),
+    Cause(
+        "cloud-hangs",
+        "The chat waits for the cloud, and then says that it gives no answer.",
+        "By the relay's log the cloud took the last question and said nothing until the time was over.",
+        "sleep 60; python3 scripts/probe.py --only network\n"
+        f"# if it stays so, choose another CLOUD_MODEL or CLOUD_URL in .env; then: {UP}",
+    ),
+    Cause(
+        "cloud-busy",
+        "The chat says that the cloud has been asked too much.",
+        "By the relay's log the cloud refused the last question with 429: too many, or the account is used up.",
+        "sleep 60; python3 scripts/probe.py --only network\n# if it stays so, look at the quota on the provider's page",
+    ),
+    Cause(
+        "cloud-key-wrong",
+        "The chat says that the cloud does not let the key in.",
+        "By the relay's log the cloud refused the last question with 401 or 403.",
+        f"{UP}   # after you have corrected CLOUD_API_KEY in .env",
+    ),
+    Cause(
+        "cloud-address-wrong",
+        "The chat says that there is no model server at the cloud's address, or no such model.",
+        "By the relay's log the last question got a web page, a redirection or a 404.",
+        f"{UP}   # after you have corrected CLOUD_URL or CLOUD_MODEL in .env",
+    ),
+    Cause(
+        "cloud-refused",
+        "The chat says that the cloud refused the question.",
+        "By the relay's log the cloud answered the last question with 400 or its like: that question, or its form.",
+        "python3 scripts/probe.py --only network\n"
+        f"# if others are refused, too, CLOUD_MODEL or CLOUD_API_VERSION in .env is wrong; then: {UP}",
+    ),
+    Cause(
+        "cloud-rests",
+        "What would go to the cloud is answered here, or says that the cloud is left alone for a while.",
+        "The chat's own counts say so: the cloud failed several times in a row. It is tried again by itself.",
+        "docker logs --tail 30 {container}",
+    ),
+    Cause(
         "unknown",
         "Something else.",
         "No other cause fits; the evidence says what was seen.",

@@ -70,19 +70,21 @@ async def gateway_reaches_foundry(running: Running) -> Outcome:
     names = {"gateway": str(gateway.name)}
     if seen["failed_at"]:
         itself = await gateway_listens(running)
-        return itself if itself.status is Status.FAILED else await _why_unreachable(running, names)
+        return itself if itself.status is Status.FAILED else await _why_unreachable(running, names, seen["error"])
     if VIA_GATEWAY not in seen["via"]:
         return failed("unknown", f"not the gateway's answer: {seen['status']} {one_line(seen['body'], 120)}")
     answer = Answer(seen["status"], seen["via"], seen["type"], seen["body"])
     outcome = judge_status(answer)
     if outcome.cause == "relay-down":
-        return await _why_unreachable(running, names)
+        return await _why_unreachable(running, names, outcome.evidence)
     passed = "gateway and relay" if VIA_RELAY in answer.via else "gateway"
     evidence = f"Foundry Local's status comes through {passed}" if outcome.status is Status.OK else outcome.evidence
     return replace(outcome, evidence=evidence, names=names)
 
 
-async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome:  # noqa: PLR0911  (one each)
+async def _why_unreachable(  # noqa: PLR0911  (one each)
+    running: Running, names: dict[str, str], said: str
+) -> Outcome:
     """No status comes through the gateway, though the relay answers on the host's loopback: not listening, or blocked?
 
     A blocked way shows in two forms: a new connection fails, and one that was open already falls silent.
@@ -112,5 +114,5 @@ async def _why_unreachable(running: Running, names: dict[str, str]) -> Outcome: 
     if for_containers and leads_to and host not in leads_to:
         evidence = f"in the gateway host.docker.internal is {', '.join(leads_to)}; the relay listens on {listen}"
         return failed("host-name-wrong", evidence, container=names["gateway"], **names)
-    evidence = f"{tried}: connects, yet the status does not come through the gateway; the relay listens on {listen}"
+    evidence = f"{tried}: connects, yet no status comes through the gateway ({said}); the relay listens on {listen}"
     return failed("unknown", evidence, **names)

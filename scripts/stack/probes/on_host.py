@@ -11,7 +11,7 @@ from functools import partial
 import httpx
 
 from stack.parts.development import sources_of
-from stack.probes import answer, causes, containers, engine, foundry, model, network, room
+from stack.probes import answer, causes, cloud, containers, engine, foundry, model, network, room
 from stack.probes.door import door_is_ours
 from stack.probes.from_host import OnHost, open_webui_answers
 from stack.probes.report import Layer, Outcome, Report
@@ -114,6 +114,21 @@ def questions(running: Running) -> list[Question]:
             for service in FRONT_ENDS
         ),
         ask(Layer.FOUNDRY, "relay", HOST, partial(door_is_ours, running)),
+        *(
+            [
+                ask(
+                    Layer.NETWORK,
+                    "cloud",
+                    GATEWAY,
+                    partial(cloud.way_is_well, running),
+                    "container.gateway",
+                    f"container.{CHAINLIT}",
+                    "foundry.relay",
+                )
+            ]
+            if cloud.is_set(running)
+            else ()
+        ),
         ask(Layer.FOUNDRY, "status", HOST, partial(foundry.foundry_answers, running), "foundry.relay", after=AT_ONCE),
         ask(
             Layer.FOUNDRY,

@@ -24,8 +24,8 @@ def guarded(main: Callable[[], int]) -> int:
     """Run a command and turn whatever goes wrong into words and an exit code.
 
     Returns:
-        What ``main`` returned; a StackError's own exit code; 130 after Ctrl-C, 143 after SIGTERM; 1 for a defect
-        of ours.
+        What ``main`` returned; a StackError's own exit code; 130 after Ctrl-C, 143 after SIGTERM, 129 after
+        SIGHUP; 1 for a defect of ours.
     """
     debug = "--debug" in sys.argv[1:]
     try:

@@ -39,6 +39,11 @@ def is_debian() -> bool:
     return _os_release().get("ID") == "debian"
 
 
+def release() -> str:
+    """The release that packages are made for, such as "debian bookworm"."""
+    return f"{_os_release().get('ID', '')} {_os_release().get('VERSION_CODENAME', '')}".strip()
+
+
 def name_of_system() -> str:
     """The system's name for people, such as "Debian GNU/Linux 12 (bookworm)" or "Darwin"."""
     return _os_release().get("PRETTY_NAME") or platform.system()

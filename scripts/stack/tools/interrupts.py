@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: no traceback, one clean-up that a second one can't spoil. Standard library only.
+"""Ctrl-C, SIGTERM, a closed terminal: no traceback, one clean-up that a second can't spoil. Standard library only.
 
 Three times in a script's life: between two programs they are held back (`hold_back`), while it loads it just ends
 (`end_at_once`), and at work they are raised (`raised`), so that what was begun is cleaned up.
@@ -17,25 +17,30 @@ from typing import Any
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_HANG_UP = getattr(signal, "SIGHUP", None)  # not on Windows
+NUMBERS = (signal.SIGINT, signal.SIGTERM, *([_HANG_UP] if _HANG_UP else []))
 _HAVE_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: cleaned up after like Ctrl-C."""
+    """SIGTERM or SIGHUP: cleaned up after like Ctrl-C."""
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.number = number
 
 
 _late: list[int] | None = None  # what came while `deferred`
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """What shells report for it: 130 or 143."""
-    return 128 + (signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT)
+    """What shells report for it: 130, 143 or 129."""
+    return 128 + (interrupt.number if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
 def as_exception(number: int) -> KeyboardInterrupt:
     """What a signal is raised as."""
-    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
 
 
 def hold_back() -> None:
@@ -89,10 +94,23 @@ def deferred() -> Iterator[None]:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    if number == _HANG_UP:
+        _be_quiet_where_nobody_reads()
     if _late is not None:
         _late.append(number)
     elif not _is_cleaning_up():
         raise as_exception(number)
+
+
+def _be_quiet_where_nobody_reads() -> None:
+    """A terminal that is gone refuses what is printed, and the clean-up would end with its first word."""
+    for output in (1, 2):
+        try:
+            os.write(output, b"")
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, output)
+            os.close(nowhere)
 
 
 def _is_cleaning_up() -> bool:

@@ -38,19 +38,21 @@ class Finished:
     err: str
 
 
-def run(
+def run(  # noqa: PLR0913  (options, each with a default)
     argv: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     stdin: str | None = None,
     timeout: float | None = None,
+    own_group: bool = False,
 ) -> Finished:
     """Run a command to its end and return how it ended; a non-zero exit is not an error here.
 
     Args:
         env: added to this process's environment.
         timeout: seconds.
+        own_group: make it a process group, which a terminal's Ctrl-C does not reach; ours does, by ending it.
 
     Raises:
         StackError: ``program-missing`` (not installed), or ``program-hangs`` (took longer than ``timeout``).
@@ -67,6 +69,7 @@ def run(
             errors="replace",
             timeout=timeout,
             check=False,
+            process_group=_new_group(own_group),
         )
     except FileNotFoundError as missing:
         raise _missing(argv[0]) from missing
@@ -137,10 +140,14 @@ def _start(
             errors="replace",
             bufsize=1,
             pass_fds=tuple(keep_open),
-            process_group=0 if own_group and os.name != "nt" else None,
+            process_group=_new_group(own_group),
         )
     except FileNotFoundError as missing:
         raise _missing(argv[0]) from missing
+
+
+def _new_group(wanted: bool) -> int | None:
+    return 0 if wanted and os.name != "nt" else None
 
 
 def _end(child: subprocess.Popen[str], ending: Ending, *, whole_group: bool) -> None:

@@ -11,7 +11,7 @@ from stack.tools import consent
 from stack.tools.errors import StackError
 from stack.tools.process import run
 
-HANDED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+HANDED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "APT_CONFIG")
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
@@ -30,7 +30,7 @@ def may_become_root() -> bool:
 
 
 def as_root(argv: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
-    """The command line that runs ``argv`` as root, with ``env`` and the proxy settings (sudo drops those by itself).
+    """The command line that runs ``argv`` as root, with ``env`` and what is `HANDED_ON` (sudo drops the rest).
 
     Raises:
         StackError: ``root-needed``; neither root nor a usable sudo. The message holds the command to run.

@@ -103,7 +103,7 @@ class Answer:
         self._memory.place.question()
         try:
             try:
-                first, rest = await patiently(self._first)
+                first, rest = await (self._first() if self._target.server.only_chats else patiently(self._first))
             except Problem as problem:
                 if problem.cause == "stream-cut":
                     raise stream_cut(begun=False) from problem

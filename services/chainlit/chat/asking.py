@@ -12,7 +12,7 @@ from openai import AsyncStream
 from openai.types.chat import ChatCompletionChunk
 
 from chat.conversation import Told
-from chat.problems import from_openai, not_a_stream, of_message, stream_cut, unreadable
+from chat.problems import Problem, from_openai, not_a_stream, of_message, stream_cut, unreadable
 from chat.server import Server
 from chat.settings import Settings
 
@@ -64,22 +64,30 @@ async def completion(target: Target, told: Sequence[Told], ending: Ending) -> As
     Raises:
         Problem: in time or in the midst of the answer.
     """
-    asked = target.server.client.chat.completions.create(
-        model=target.model,
-        messages=[],
-        # By this way they are sent as they are; by the other the client checks each part of each against its types,
-        # which costs half of a question's time as soon as there are twenty of them.
-        extra_body={"messages": list(told)},
-        temperature=target.settings.temperature,
-        top_p=target.settings.top_p,
-        max_tokens=target.settings.max_tokens,
-        stream=True,
-        stream_options={"include_usage": True},
-    )
-    async with _stream(target, asked) as chunks:
-        async for chunk in chunks:
-            for text in _of_chunk(chunk, ending):
-                yield text
+    parameters = {
+        "temperature": target.settings.temperature,
+        "top_p": target.settings.top_p,
+        "max_tokens": target.settings.max_tokens,
+        "stream_options": {"include_usage": True},
+    }
+    while True:
+        asked = target.server.client.chat.completions.create(
+            model=target.model,
+            messages=[],
+            # By this way they are sent as they are; by the other the client checks each part of each against its types,
+            # which costs half of a question's time as soon as there are twenty of them.
+            extra_body={"messages": list(told), **target.server.dialect.spoken(parameters)},
+            stream=True,
+        )
+        try:
+            async with _stream(target, asked) as chunks:
+                async for chunk in chunks:
+                    for text in _of_chunk(chunk, ending):
+                        yield text
+            return
+        except Problem as problem:  # a refusal: nothing of an answer came
+            if not target.server.dialect.learn(problem.__cause__):
+                raise
 
 
 async def stored_response(

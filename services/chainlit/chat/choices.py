@@ -8,7 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from chat.problems import Problem
-from chat.settings import HOTTEST, LONGEST_PROMPT, MaxTokens, Prompt, Settings, Temperature, TopP
+from chat.settings import HOTTEST, LONGEST_PROMPT, MaxTokens, Prompt, Settings, Switch, Temperature, TopP
+
+SWITCH = "switch"
+"""The key in Chainlit's session, and in a stored chat's metadata, that holds the chat's switch."""
 
 Chosen = dict[str, Any]
 """By the names of `Settings`; only what differs from what is set for everybody."""
@@ -24,6 +27,7 @@ class Choices(BaseModel):
     top_p: TopP | None = None
     max_tokens: MaxTokens | None = None
     system_prompt: Prompt | None = None
+    switch: Switch | None = None
 
 
 LABELS = {
@@ -32,6 +36,7 @@ LABELS = {
     "top_p": "Top P",
     "max_tokens": "Longest answer (tokens)",
     "system_prompt": "System prompt",
+    "switch": "Where it is answered",
 }
 MUST_BE = {
     "model": "one of the list",
@@ -39,6 +44,7 @@ MUST_BE = {
     "top_p": "a number above 0 and up to 1",
     "max_tokens": "a whole number above 0",
     "system_prompt": f"no longer than {LONGEST_PROMPT:,} characters",
+    "switch": "one of the list",
 }
 SHOWN = 40
 
@@ -81,6 +87,6 @@ def _refused(name: str, value: object, must_be: str) -> Problem:
     return Problem(
         "bad-choice",
         f"{LABELS[name]} must be {must_be}; `{shown}` can't be used.",
-        "Nothing was changed. Open the settings again and correct it.",
+        "It stays as it was. Open the settings again and correct it.",
         private=True,
     )

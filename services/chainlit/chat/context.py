@@ -82,7 +82,7 @@ async def known_limit(server: Server, model: str) -> int | None:
     """The same; None where the server does not say."""
     key = server.root, model
     limit, said_at = _limits.get(key, (None, -math.inf))
-    if monotonic() - said_at > LIMIT_COUNTS_SECONDS:
+    if monotonic() - said_at > LIMIT_COUNTS_SECONDS and not server.only_chats:
         try:
             limit = await _ask_for_limit(server, model)
         except (openai.OpenAIError, AttributeError, TypeError, ValueError):

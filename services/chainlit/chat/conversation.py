@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, TypeVar
 
 ANSWER = "answered-by"
 """The key in a message's metadata that tells the model's answers from the app's own words; holds the model's id."""
@@ -30,6 +30,26 @@ class Message(Protocol):
     metadata: dict[str, Any] | None
 
 
+class HasId(Protocol):
+    """The same, where messages are looked for."""
+
+    id: str
+
+
+Asked = TypeVar("Asked", bound=HasId)
+
+
+def is_answer(message: Message) -> bool:
+    """Whether it is the model's; else it is the user's, or the app's own word."""
+    return ANSWER in (message.metadata or {})
+
+
+def up_to(question: Asked, messages: Sequence[Asked]) -> list[Asked]:
+    """The conversation as it was when the question was asked: others may have been asked meanwhile."""
+    places = [place for place, message in enumerate(messages) if message.id == question.id]
+    return [*messages[: places[0] if places else None], question]
+
+
 def for_model(messages: Iterable[Message], system_prompt: str | None = None) -> list[Told]:
     """The conversation as a chat completion wants it, oldest first.
 
@@ -42,8 +62,8 @@ def for_model(messages: Iterable[Message], system_prompt: str | None = None) -> 
     question: Told | None = None
     for message in messages:
         if message.type == "user_message":
-            question = {"role": "user", "content": _with_files(message)}
-        elif question and message.content and ANSWER in (message.metadata or {}):
+            question = {"role": "user", "content": with_files(message)}
+        elif question and message.content and is_answer(message):
             told += [question, {"role": "assistant", "content": message.content}]
             question = None
     return [*told, question] if question else told
@@ -56,6 +76,7 @@ def without_system(told: Sequence[Told]) -> tuple[str | None, list[Told]]:
     return None, list(told)
 
 
-def _with_files(question: Message) -> str:
+def with_files(question: Message) -> str:
+    """As the model is told it."""
     attached = (question.metadata or {}).get(ATTACHED)
     return f"{attached}\n\n{question.content}" if attached else question.content

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chat.conversation import ANSWER, FILES
+from chat.routed import ROUTE
 from chat.store.clock import now
 
 SCHEMA = 1
@@ -34,7 +35,7 @@ def as_markdown(thread: Mapping[str, Any]) -> str:
     chat = as_json(thread)
     parts = [f"# {chat['title']}", f"*{_moment(chat['created_at'])}*"]
     for message in chat["messages"]:
-        speaker = SPEAKERS[message["role"]] + (f" ({message['model']})" if message["model"] else "")
+        speaker = SPEAKERS[message["role"]] + (f" ({_by(message)})" if message["model"] else "")
         parts.append(f"## {speaker}, {_moment(message['created_at'])}")
         parts += [f"Attached: {', '.join(file['name'] for file in message['files'])}"] if message["files"] else []
         parts.append(message["content"].strip("\n"))
@@ -60,9 +61,15 @@ def _message(step: Mapping[str, Any], judgements: Mapping[str, Mapping[str, Any]
         "content": step["output"],
         "created_at": step["createdAt"],
         "model": model,
+        "route": metadata.get(ROUTE),
         "files": metadata.get(FILES, []),
         "feedback": {"good": bool(judged["value"]), "comment": judged["comment"]} if judged else None,
     }
+
+
+def _by(answer: Mapping[str, Any]) -> str:
+    route = answer["route"]
+    return f"{answer['model']}, {route['host'] or route['place']}: {route['why']}" if route else str(answer["model"])
 
 
 def _judged(feedback: Mapping[str, Any]) -> str:

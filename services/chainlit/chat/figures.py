@@ -47,6 +47,12 @@ class Figures:
     waited: float = 0.0
     """Seconds in the line."""
 
+    cloud: str | None = None
+    """Its host, where a cloud made it: ``root`` may be only the way there."""
+
+    why: str = ""
+    """Why it was made there, where there was a choice."""
+
     @property
     def usage(self) -> Usage | None:
         """As far as it is known by now."""
@@ -66,8 +72,10 @@ class Figures:
     @property
     def markdown(self) -> str:
         """One line; what is not known is left out."""
-        ran = ", ".join(part for part in (device_of(self.model), _where(self.root)) if part)
-        said = [f"`{without_variant(self.model).replace('`', '')}`", ran]
+        said = [
+            f"`{without_variant(self.model).replace('`', '')}`",
+            f"{self._ran}: {self.why}" if self.why else self._ran,
+        ]
         if self.waited >= WAITED_SECONDS:
             said.append(f"waited {_short(self.waited)} s in line")
         if self.usage and self.usage.first_token_seconds is not None:
@@ -79,6 +87,12 @@ class Figures:
         if directions:
             said.append(f"tokens: {', '.join(directions)}")
         return " · ".join(said)
+
+    @property
+    def _ran(self) -> str:
+        if self.cloud:
+            return f"**cloud** ({self.cloud})"
+        return ", ".join(part for part in (device_of(self.model), _where(self.root)) if part)
 
 
 def _where(root: str) -> str:

@@ -50,7 +50,7 @@ class Holder:
     async def holds_for(self, target: Target) -> int:
         """How many conversations with this model the server is to hold: 0 where it can't, or where too large."""
         server, settings = target.server, target.settings
-        if settings.hold_conversations == 0 or server.root in self._unable:
+        if settings.hold_conversations == 0 or server.only_chats or server.root in self._unable:
             return 0
         if server.root not in self._foundry:
             try:

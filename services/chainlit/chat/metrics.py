@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from chat.figures import Figures
+from chat.routing.breaker import STATES, State
+from chat.routing.decision import Place
 
 FIRST_TOKEN_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 20, 30, 60, 120)
 TOKENS_PER_SECOND = (1, 2, 5, 10, 20, 30, 40, 50, 75, 100, 150, 200, 400)
@@ -24,10 +26,16 @@ class Metrics:
         in_line: how many are waiting now.
         answered: how many are being answered now.
         sessions: how many pages are open now.
+        providers: whether who could be asked is asked; none where there is nothing to choose from.
     """
 
     def __init__(
-        self, *, in_line: Callable[[], float], answered: Callable[[], float], sessions: Callable[[], float]
+        self,
+        *,
+        in_line: Callable[[], float],
+        answered: Callable[[], float],
+        sessions: Callable[[], float],
+        providers: Callable[[], Mapping[Place, State]] = dict,
     ) -> None:
         self._registry = CollectorRegistry()
         self._answers = Counter(
@@ -66,6 +74,25 @@ class Metrics:
             ("foundry_chat_sessions", "Pages that are open.", sessions),
         ):
             Gauge(name, said, registry=self._registry).set_function(now)
+        self._providers = providers
+        self._states = Gauge(
+            "foundry_chat_provider_state",
+            "1: so it is with who could be asked; open: it has failed, and is left alone for a while.",
+            ["place", "state"],
+            registry=self._registry,
+        )
+        self._failures = Counter(
+            "foundry_chat_provider_failures",
+            "Questions that a place gave no answer to, by cause.",
+            ["place", "cause"],
+            registry=self._registry,
+        )
+        self._routed = Counter(
+            "foundry_chat_routed",
+            "Questions that were asked somewhere, by place and why, where there was a choice.",
+            ["place", "why"],
+            registry=self._registry,
+        )
         for outcome in OUTCOMES:  # there from the beginning, so that a rate can be taken of the first
             self._answers.labels(outcome)
         for direction in ("in", "out"):
@@ -94,6 +121,17 @@ class Metrics:
         """A user was told what is wrong."""
         self._problems.labels(cause).inc()
 
+    def routed(self, place: Place, why: str) -> None:
+        """A question is asked there."""
+        self._routed.labels(place, why).inc()
+
+    def place_failed(self, place: Place, cause: str) -> None:
+        """It gave no answer."""
+        self._failures.labels(place, cause).inc()
+
     def text(self) -> bytes:
         """In Prometheus' text format."""
+        for place, now in self._providers().items():
+            for state in STATES:
+                self._states.labels(place, state).set(state == now)
         return generate_latest(self._registry)

@@ -10,17 +10,18 @@ from typing import Any
 import chainlit as cl
 from chainlit.input_widget import InputWidget, NumberInput, Select, Slider, TextInput
 
-from chat import choices, model, personas, settings
-from chat.choices import LABELS, Chosen
+from chat import choices, marks, model, personas, settings, switch
+from chat.choices import LABELS, SWITCH, Chosen
 from chat.context import limit_of
 from chat.model import LISTED, Models
 from chat.problems import LOAD, Problem
 from chat.server import Server, find
-from chat.settings import HOTTEST, Settings
+from chat.settings import HOTTEST, Settings, Switch
 
 # Where Chainlit's session keeps it. What JSON can hold stays with a stored chat, so the choices do.
 CHOSEN = "chosen"
 SHOWN = "models in the panel"
+POSITIONS = {"As configured": "as-configured", "On this machine": "local", "On this machine, private": "private"}
 
 
 def knobs() -> Settings:
@@ -29,7 +30,8 @@ def knobs() -> Settings:
     Raises:
         Problem: ``bad-setting``.
     """
-    return _base().model_copy(update=_chosen())
+    own = {SWITCH: position} if (position := switch.of_page()) else {}
+    return _base().model_copy(update={**_chosen(), **own})
 
 
 async def choose(sent: Mapping[str, Any]) -> None:
@@ -39,16 +41,33 @@ async def choose(sent: Mapping[str, Any]) -> None:
         sent: as the page sends it.
 
     Raises:
-        Problem: ``bad-choice``, ``model-not-loaded`` and the like; then everything stays as it was.
+        Problem: ``bad-choice``, ``model-not-loaded`` and the like; then everything stays as it was, but the switch:
+            that needs nobody to work, least of all while the model on this machine is away.
     """
     try:
         chosen = choices.understood(sent, _base())
+        if (position := sent.get(SWITCH)) and position != knobs().switch:
+            await _turn(position)
         if chosen.keys() & {"model", "max_tokens"}:
             await _ask_whether_it_works(_base().model_copy(update=chosen))
-        cl.user_session.set(CHOSEN, chosen)
+        cl.user_session.set(CHOSEN, {name: value for name, value in chosen.items() if name != SWITCH})
     finally:
         await _show_panel(_shown())  # it shows what is in use, also where something else was refused
     await cl.context.emitter.send_toast(_said(chosen), "success")
+
+
+async def stay_here() -> None:
+    """The user wants this chat to be answered on this machine."""
+    if knobs().switch == "as-configured":
+        await switch.turn("local")
+    await _show_panel(_shown())
+
+
+async def heed_other_pages() -> None:
+    """The chat may be open on another page, too, where its switch was turned."""
+    now = knobs()
+    if now.cloud_url and await switch.heed(now.switch):
+        await _show_panel(_shown())
 
 
 def keep_up(server: Server) -> None:
@@ -91,6 +110,12 @@ async def _ask_whether_it_works(knobs: Settings) -> None:
     choices.check_room(knobs.max_tokens, await limit_of(server, which))
 
 
+async def _turn(position: Switch) -> None:
+    await switch.turn(position)
+    if position == "private":
+        await marks.take_what_is_under_way()
+
+
 def _base() -> Settings:
     persona = personas.named(cl.user_session.get("chat_profile"))
     return settings.load().model_copy(update=persona.settings)
@@ -104,7 +129,7 @@ def _widgets(base: Settings, now: Settings, models: Models) -> list[InputWidget]
     usual = f"As set for everybody ({base.model})"
     answering = {usual: base.model, **{loaded: loaded for loaded in models.loaded if loaded != base.model}}
     answering |= {now.model: now.model} if now.model not in answering.values() else {}
-    return [
+    widgets: list[InputWidget] = [
         Select(
             id="model",
             label=LABELS["model"],
@@ -144,6 +169,17 @@ def _widgets(base: Settings, now: Settings, models: Models) -> list[InputWidget]
             placeholder="What the model is told before the conversation",
         ),
     ]
+    return [*widgets, _switch(now)] if now.cloud_url else widgets
+
+
+def _switch(now: Settings) -> InputWidget:
+    return Select(
+        id=SWITCH,
+        label=LABELS[SWITCH],
+        items=POSITIONS,
+        initial_value=now.switch,
+        description="Private: on this machine only, and what was said so stays here when you change this again.",
+    )
 
 
 def _others(models: Models) -> str | None:

@@ -20,7 +20,7 @@ class Problem(Exception):  # noqa: N818  (a page full of these reads better with
         cause: short stable kebab-case code; the same codes as the gateway, the relay and the probe use.
         what: what is wrong, in the user's words (Markdown).
         fix: the next step, preferably a command.
-        private: ``what`` quotes the user, and so is not for the log.
+        private: ``what`` quotes the user, or may, as a cloud's own words do; so it is not for the log.
     """
 
     def __init__(self, cause: str, what: str, fix: str, *, private: bool = False) -> None:
@@ -76,12 +76,49 @@ STACK_ERRORS = {
         "The gateway does not pass on what this app asked for.",
         f"{PROBE} shows whether gateway and relay are the ones of this stack; {UP} puts them right.",
     ),
+    "cloud-not-configured": Advice(
+        "No cloud is set up any more, or the way there is not open yet.",
+        f"Set `CLOUD_URL` in `.env`, then {UP}. Without it all questions are answered on this machine.",
+    ),
+    "cloud-not-allowed": Advice(
+        "The way to the cloud is closed for this chat: its token belongs to another start of the stack.",
+        f"Make the two agree with {UP}, then just send your message again.",
+    ),
+    "cloud-down": Advice(
+        "The cloud can't be reached, or has trouble of its own.",
+        f"Try again later, or let this machine answer. If it repeats, {PROBE} says what is wrong.",
+    ),
+    "cloud-hangs": Advice(
+        "The cloud took the question but gives no answer.",
+        "Try again in a moment, or let this machine answer.",
+    ),
+    "cloud-busy": Advice(
+        "The cloud has been asked too much, or has nothing left to be asked for.",
+        "Wait a little, or let this machine answer. If it stays so, look at the quota on the provider's own page.",
+    ),
+    "cloud-key-wrong": Advice(
+        "The cloud does not let the stack's key in.",
+        f"Correct `CLOUD_API_KEY` in `.env`, then {UP}.",
+    ),
+    "cloud-not-trusted": Advice(
+        "Who answers at the cloud's address can't prove to be it, so nothing was sent.",
+        f"Correct `CLOUD_URL` in `.env`, then {UP}. Where a company's proxy opens TLS, `SSL_CERT_FILE` names its file.",
+    ),
+    "cloud-address-wrong": Advice(
+        "What answers at the cloud's address is no model server, or it has no such model.",
+        f"Correct `CLOUD_URL` or `CLOUD_MODEL` in `.env`, then {UP}.",
+    ),
+    "cloud-refused": Advice(
+        "The cloud refused the question.",
+        "Put it in other words or send a shorter text, or let this machine answer.",
+    ),
     "too-large": Advice(
         "This conversation has grown larger than what the gateway passes on.",
         "Start a new chat, or send a shorter text.",
     ),
 }
 
+IT_SAYS = " The cloud says: "  # as scripts/stack/parts/relay/cloud_answers.py writes it
 CONTEXT_FULL = re.compile(r"context[ _](?:length|window|size)", re.IGNORECASE)
 FOUNDRY_BUDGET = re.compile(r"requires (\d+) total tokens \((\d+) input \+ (\d+) output\).*?(\d+) tokens", re.DOTALL)
 
@@ -100,7 +137,8 @@ def from_openai(error: openai.OpenAIError, *, root: str, model: str | None = Non
             return unreachable(root)
         case openai.APIError() if error.code in STACK_ERRORS:
             advice = STACK_ERRORS[error.code]
-            return Problem(error.code, advice.what, advice.fix)
+            said = _of_the_cloud(error.message)
+            return Problem(error.code, f"{advice.what}{said}", advice.fix, private=said != "")
         case openai.APIError() if CONTEXT_FULL.search(f"{error.code} {error.message}"):
             return _too_long(error.message, model)
         case openai.NotFoundError() | openai.BadRequestError() if model and "not loaded" in error.message.lower():
@@ -235,6 +273,12 @@ def _too_long(message: str, model: str | None) -> TooLong:
     return TooLong(
         what, "Start a new chat, or send a shorter text. A lower `MAX_TOKENS` keeps less free for the answer.", message
     )
+
+
+def _of_the_cloud(message: str) -> str:
+    """The provider's own words, which the relay puts at the end of its message; empty where there are none."""
+    _, _, said = message.partition(IT_SAYS)
+    return f" It says: {_plain(said)}" if said else ""
 
 
 def _plain(message: str) -> str:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from httpx2 import AsyncHTTPTransport, Limits
 from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
+from chat.dialect import Dialect
 from chat.problems import PROBE, UP, Problem
 from chat.settings import Settings
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # a long prompt on a slow machine: 3,000 tokens take 20 s on two cores
 ASK_AROUND_SECONDS = 2.0
+# A server that thinks is silent for long, and so is one whose network was pulled; but the former's machine answers for
+# it. Not asked, an answer that nobody sends any more would hold its place in the line for SILENCE_SECONDS.
+SILENT_SECONDS, AGAIN_SECONDS, ASKED_TIMES = 10, 5, 3
+LIMITS = Limits(max_connections=1000, max_keepalive_connections=100)  # openai's own
 LOOK_SECONDS = 15.0  # without a network, Foundry looks for its catalog for up to 5 s first
 
 
@@ -26,10 +33,18 @@ NO_SUCH_CALL = (404, 405, 501)
 
 @dataclass(frozen=True)
 class Server:
-    """An OpenAI-compatible server; ``root`` is its address without `/v1`."""
+    """An OpenAI-compatible server.
+
+    Attributes:
+        root: its address without `/v1`.
+        only_chats: it is asked for chat completions and nothing else, and once: somebody else can be asked.
+        dialect: how it wants to be asked.
+    """
 
     root: str
     client: AsyncOpenAI
+    only_chats: bool = False
+    dialect: Dialect = field(default_factory=Dialect, compare=False)
 
 
 async def find(settings: Settings) -> Server:
@@ -122,13 +137,36 @@ async def _listens(host: str, port: int) -> bool:
     return True
 
 
+def _keep_alive() -> list[tuple[int, int, int]]:
+    """Have the system notice, within half a minute, that there is nobody at the other end any more."""
+    wanted = {
+        "TCP_KEEPIDLE": SILENT_SECONDS,
+        "TCP_KEEPINTVL": AGAIN_SECONDS,
+        "TCP_KEEPCNT": ASKED_TIMES,
+        # The same for what was sent and is not taken: a question on a connection that was idle when its network went.
+        "TCP_USER_TIMEOUT": 1000 * (SILENT_SECONDS + ASKED_TIMES * AGAIN_SECONDS),
+    }
+    known = [(getattr(socket, name), value) for name, value in wanted.items() if hasattr(socket, name)]
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *((socket.IPPROTO_TCP, name, value) for name, value in known)]
+
+
 @lru_cache(maxsize=8)
 def at(root: str, api_key: str) -> Server:
     """The server with this address: one client, so one pool of connections, per process and server."""
-    http = DefaultAsyncHttpxClient(
-        # A proxy is never the way to a model on this machine or in this network.
-        trust_env=root.startswith("https://"),
+    # No retries: the user sees at once what is wrong, and nothing is asked twice behind his back.
+    http = connections(far=root.startswith("https://"))
+    return Server(root, AsyncOpenAI(base_url=f"{root}/v1", api_key=api_key, http_client=http, max_retries=0))
+
+
+def connections(*, far: bool) -> DefaultAsyncHttpxClient:
+    """A pool of them.
+
+    Args:
+        far: to a server that is neither on this machine nor in this network.
+    """
+    return DefaultAsyncHttpxClient(
+        follow_redirects=False,  # they would take the whole question to a host that nobody has named
+        trust_env=far,  # a proxy is never the way to a model on this machine or in this network
+        transport=None if far else AsyncHTTPTransport(limits=LIMITS, socket_options=_keep_alive(), trust_env=False),
         timeout=Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
     )
-    # No retries: the user sees at once what is wrong, and nothing is asked twice behind his back.
-    return Server(root, AsyncOpenAI(base_url=f"{root}/v1", api_key=api_key, http_client=http, max_retries=0))

@@ -14,6 +14,8 @@ from chainlit.session import WebsocketSession
 from chat import again
 
 _answers: WeakKeyDictionary[WebsocketSession, asyncio.Task[object]] = WeakKeyDictionary()
+_taken_up: WeakKeyDictionary[WebsocketSession, object] = WeakKeyDictionary()
+"""False: all that was said is in its chat context; else which call of `_connected` is at it."""
 _delete = WebsocketSession.delete
 
 
@@ -36,12 +38,21 @@ def answer_ends(session: WebsocketSession) -> None:
         chat_contexts.pop(session.id, None)
 
 
+def is_whole(session: object) -> bool:
+    """Whether all that was said in its chat is known; not while the chat is being taken up again."""
+    return isinstance(session, WebsocketSession) and _taken_up.get(session, True) is False
+
+
 async def _connected(socket_id: str) -> None:
     """A page that lost its connection is told that nothing is under way, and could ask a second time meanwhile."""
+    session, this_time = WebsocketSession.get(socket_id), object()
+    if session:
+        _taken_up[session] = this_time
     await chainlit.socket.connection_successful(socket_id)
-    session = WebsocketSession.get(socket_id)
     if session is None:
         return
+    if _taken_up.get(session) is this_time:
+        _taken_up[session] = False
     answer = _answers.get(session)
     if answer and not answer.done():
         await context.emitter.task_start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +26,9 @@ Temperature = Annotated[float, Field(ge=0, le=HOTTEST, allow_inf_nan=False)]
 TopP = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 MaxTokens = Annotated[int, Field(ge=1)]
 Prompt = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+Routing = Literal["local", "local-first", "complexity", "task"]
+Switch = Literal["as-configured", "local", "private"]
+"""A chat's own. `private`: as `local`, and what was said stays private when the switch is turned back."""
 
 
 class Settings(BaseSettings):
@@ -71,6 +74,39 @@ class Settings(BaseSettings):
 
     line_length: Annotated[int, Field(ge=0)] = 20
     """How many may wait."""
+
+    cloud_url: str | None = None
+    """Where the cloud is asked, see `chat.routing.providers`; None: there is none, and nothing of it is offered."""
+
+    cloud_model: str | None = None
+    """Its model; of Azure OpenAI the deployment."""
+
+    cloud_api_key: Annotated[str, AfterValidator(_as_header)] | None = None
+    """The cloud's key; in the stack there is none here, it is added outside of all containers."""
+
+    cloud_api_version: str | None = None
+    """Of Azure OpenAI's deployments address."""
+
+    cloud_token_file: Path = Path("/run/secrets/cloud-token")
+    """In the stack: what the gateway wants of who asks for the cloud."""
+
+    cloud_shown_as: str | None = None
+    """Whom users are told of, where CLOUD_URL is only the way there."""
+
+    routing: Routing = "local"
+    """Which questions the cloud may answer; see `chat.routing.router`."""
+
+    routing_threshold: Annotated[int, Field(ge=1)] = 100
+    """From which complexity on, with `complexity`; see `chat.routing.complexity`."""
+
+    routing_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    """How long the first word is waited for before the other one is asked."""
+
+    switch: Switch = "as-configured"
+    """How a new chat begins."""
+
+    audit_log: Path = Path.home() / ".cache" / "foundry-stack-chat" / "audit.jsonl"
+    """Where it is noted what was sent to the cloud; see `chat.routing.audit_log`."""
 
 
 @lru_cache(maxsize=1)

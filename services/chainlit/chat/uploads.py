@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import chainlit as cl
 from chainlit.config import config
 
-from chat.context import limit_of, tokens_in
+from chat.context import tokens_in
 from chat.conversation import ATTACHED, FILES
 from chat.files import budget
 from chat.files.attach import File, attach
 from chat.files.kinds import ACCEPT
 from chat.problems import Problem
-from chat.server import Server
 from chat.settings import Settings
 from chat.unsent import keep_room
 
@@ -27,8 +27,11 @@ def accept_files() -> None:
     keep_room()
 
 
-async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Settings) -> list[Problem]:
+async def take_in(question: cl.Message, limit: Callable[[], Awaitable[int]], knobs: Settings) -> list[Problem]:
     """Put what the question's files hold into its metadata, and tell the user what that was.
+
+    Args:
+        limit: how many tokens the model takes in all; only asked where there are files.
 
     Returns:
         One for each file that can't be read; the others are taken in.
@@ -42,7 +45,7 @@ async def take_in(question: cl.Message, server: Server, model_id: str, knobs: Se
         try:
             _check_number(len(question.elements))
             files = [File(element.name, Path(element.path)) for element in question.elements if element.path]
-            attached = await attach(files, await _room(question, server, model_id, knobs))
+            attached = await attach(files, await _room(question, limit, knobs))
         finally:
             await _forget(question)
         problems = attached.problems
@@ -60,9 +63,9 @@ def _check_number(files: int) -> None:
         raise Problem("too-many-files", f"{files} files are too many for one question.", f"Attach {most} at most.")
 
 
-async def _room(question: cl.Message, server: Server, model_id: str, knobs: Settings) -> int:
+async def _room(question: cl.Message, limit: Callable[[], Awaitable[int]], knobs: Settings) -> int:
     taken = knobs.max_tokens + tokens_in(knobs.system_prompt or "") + tokens_in(question.content)
-    return budget.room(await limit_of(server, model_id), taken)
+    return budget.room(await limit(), taken)
 
 
 async def _forget(question: cl.Message) -> None:

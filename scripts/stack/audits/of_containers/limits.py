@@ -93,7 +93,7 @@ ITEMS = (
         ("CIS 5.15", "OWASP #7"),
         "Ensure that the 'on-failure' container restart policy is set to '5'",
         _restarts,
-        "`restart: unless-stopped`",
+        "`restart: always`",
     ),
     Item(
         ("CIS 5.25",),

@@ -10,24 +10,8 @@ from docker import DockerClient
 from docker.errors import ImageNotFound
 
 from stack.parts.inventory.packages import Inventory, found_in, is_record
+from stack.tools.chunks import Stream
 from stack.tools.errors import StackError
-
-
-class Stream:
-    """Chunks as a file that `tarfile` can read from its beginning to its end."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        parts, missing = [self._rest], size - len(self._rest)
-        while missing > 0 and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-            missing -= len(chunk)
-        whole = b"".join(parts)
-        self._rest = whole[size:]
-        return whole[:size]
 
 
 def of_image(client: DockerClient, image: str) -> Inventory:

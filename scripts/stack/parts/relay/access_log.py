@@ -21,7 +21,7 @@ WORDS = frozenset(
     re.findall(
         r"\w+",
         "v1 models loaded load unload status responses input_items chat completions embeddings audio transcriptions "
-        "images shutdown openai",
+        "images shutdown openai cloud",
     )
 )
 SEGMENTS = 8

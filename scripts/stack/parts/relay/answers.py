@@ -27,7 +27,7 @@ def body(refusal: Refusal) -> dict[str, Any]:
 
 def headers(refusal: Refusal) -> dict[str, str]:
     """Whose answer it is, and, where it is not for good, when to try again."""
-    again = {"Retry-After": RETRY_AFTER} if refusal.status in TRY_AGAIN else {}
+    again = {"Retry-After": refusal.retry_after or RETRY_AFTER} if refusal.status in TRY_AGAIN else {}
     return {"Via": VIA, "Server": "foundry-stack-relay", **again}
 
 

@@ -20,6 +20,8 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )  # RFC 9110, 7.6.1: they speak about one connection, and there are two
+FOR_CLOUD = ("Content-Type", "Accept")
+FROM_CLOUD = ("Content-Type", "Content-Length", "Content-Encoding", "Cache-Control")
 NOT_FOR_FOUNDRY = frozenset({"host", "expect", "content-length", "cookie", TOKEN_HEADER.lower()})
 
 Headers = CIMultiDictProxy[str]
@@ -40,6 +42,28 @@ def for_client(headers: Headers, request_id: str) -> CIMultiDict[str]:
     """Foundry Local's headers as the client gets them: each said once (2.2.1 sends some twice), and who passed them."""
     passed = _end_to_end(headers, frozenset())
     passed.add("Via", VIA)
+    passed["X-Request-ID"] = request_id
+    return passed
+
+
+def for_cloud(headers: Headers, length: int | None) -> CIMultiDict[str]:
+    """What of the client's headers the cloud gets: how to read the question; nothing on who asks, or with what.
+
+    Args:
+        length: of the body, where the client says it.
+    """
+    passed = CIMultiDict({name: headers[name] for name in FOR_CLOUD if name in headers})
+    passed["Accept-Encoding"] = "identity"
+    passed["User-Agent"] = "foundry-stack"
+    if length is not None:
+        passed["Content-Length"] = str(length)
+    return passed
+
+
+def for_client_of_cloud(headers: Headers, request_id: str) -> CIMultiDict[str]:
+    """What of the cloud's headers the client gets: how to read the answer; no cookies, accounts or traces."""
+    passed = CIMultiDict({name: headers[name] for name in FROM_CLOUD if name in headers})
+    passed["Via"] = VIA
     passed["X-Request-ID"] = request_id
     return passed
 

@@ -23,7 +23,9 @@ from stack.tools.process import spawn_daemon
 from stack.tools.user import run_as
 
 MODULE = "stack.parts.relay.server"
+CLOUD_FILE = "cloud.json"
 SCRIPTS = Path(__file__).resolve().parents[3]
+TOOLS = ("cloud_address.py", "under_way.py")  # what its own modules need besides
 START_SECONDS = 15
 STOP_SECONDS = 5
 ANSWER_SECONDS = 5
@@ -101,8 +103,12 @@ def answers(address: str, timeout: float = ANSWER_SECONDS) -> bool:
 
 def code_version() -> str:
     """Changes with the relay's code and its Python, so that `up` knows a running relay that is not of today."""
-    parts = [sys.version, sys.executable, *(file.read_text() for file in sorted(Path(__file__).parent.glob("*.py")))]
+    parts = [sys.version, sys.executable, *(file.read_text() for file in _code())]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _code() -> list[Path]:
+    return [*sorted(Path(__file__).parent.glob("*.py")), *(SCRIPTS / "stack" / "tools" / name for name in TOOLS)]
 
 
 def is_relay_of(settings: Settings, argv: Sequence[str]) -> bool:
@@ -118,6 +124,7 @@ def _start_new(settings: Settings, listen: Sequence[str], token_file: Path) -> R
     for address in listen:
         argv += ["--listen", address]
     argv += ["--token-file", str(token_file), "--upstream-file", str(settings.state / "foundry.json")]
+    argv += ["--cloud-file", str(settings.state / CLOUD_FILE)]
     argv += ["--state-file", str(_state_file(settings)), "--log-file", str(log), "--code", code_version()]
     spawned: tuple[int, float] | None = None
     try:

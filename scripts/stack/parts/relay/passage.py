@@ -1,4 +1,4 @@
-"""One request on its way through the relay: judged, passed to Foundry Local, and its answer passed back as it comes."""
+"""One request on its way through the relay: judged, passed on, and its answer passed back as it comes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import socket
 import struct
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 from yarl import URL
 
-from stack.parts.relay import answers, headers, rules
+from stack.parts.relay import answers, rules
 from stack.parts.relay.access_log import CLIENT_LEFT, Entry
-from stack.parts.relay.foundry import CONNECT_SECONDS, patience
+from stack.parts.relay.cloud import Cloud
 from stack.parts.relay.limits import Rate
 from stack.parts.relay.rules import Asked, Door, Refusal
 from stack.parts.relay.watched_file import WatchedFile
-from stack.tools import under_way
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-STATUS = "/status"
-STATUS_SECONDS = 5.0  # Foundry Local answers it at once, unless it hangs, or has its hands full
 VERSIONS = (aiohttp.HttpVersion10, aiohttp.HttpVersion11)  # the parser takes others, which can't be answered
 COMMENT = b":"  # how a piece begins that only keeps the connection open
 
@@ -35,16 +34,18 @@ class Surroundings:
     """What every passage of one relay shares.
 
     Args:
+        cloud: there is none, unless somebody has set one up.
         body_limit: bytes of a request's body.
         body_seconds: how long a request's body may take to come.
-        silence_seconds: how long Foundry Local may say nothing.
+        silence_seconds: how long who is asked may say nothing.
         rate: how often one sender may ask.
-        under_way: the requests for an answer of a model that have been passed on and not ended yet.
+        under_way: the requests for an answer of Foundry Local's model that have been passed on and not ended yet.
     """
 
     doors: frozenset[Door]
     token: WatchedFile[str]
     foundry: WatchedFile[URL]
+    cloud: WatchedFile[Cloud]
     client: aiohttp.ClientSession
     body_limit: int
     body_seconds: float
@@ -62,8 +63,8 @@ class BodyError(Exception):
     """The body went over a limit while it was passed on."""
 
 
-class Passage:
-    """One request and its answer."""
+class Passage(ABC):
+    """One request and its answer; where it leads is for the classes below this one to say."""
 
     def __init__(self, around: Surroundings, door: Door, request: web.BaseRequest) -> None:
         self._around = around
@@ -94,6 +95,18 @@ class Passage:
             self._around.under_way.discard(self)
             self._entry.write()
 
+    @abstractmethod
+    async def _ask(self) -> aiohttp.ClientResponse | Refusal:
+        """Pass the request on, which the rules let pass; the answer as it begins, or why there is none."""
+
+    @abstractmethod
+    def _headers_for_client(self, answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
+        """Those of the answer's headers that go back, and who passed them."""
+
+    def _headers_of_refusal(self) -> dict[str, str]:
+        """What every refusal says besides."""
+        return {}
+
     def _ended(self, status: int, cause: str) -> None:
         self._entry.status, self._entry.cause = status, cause
 
@@ -103,14 +116,7 @@ class Passage:
         refusal = self._judge()
         if refusal is not None:
             return self._refuse(refusal)
-        foundry = self._around.foundry.read()
-        if foundry is None:
-            return self._refuse(answers.not_running(None))
-        if self._is_own(foundry):
-            return self._refuse(answers.own_address(str(foundry)))
-        if self._request.method == "POST":
-            self._around.under_way.add(self)
-        asked = await self._ask(foundry)
+        asked = await self._ask()
         if isinstance(asked, Refusal):
             return self._refuse(asked)
         try:
@@ -135,58 +141,12 @@ class Passage:
             return answers.too_large(self._around.body_limit)
         return refusal
 
-    def _is_own(self, foundry: URL) -> bool:
-        host = "127.0.0.1" if foundry.host == "localhost" else str(foundry.host)
-        return Door(host, foundry.port or 80) in self._around.doors
-
     def _refuse(self, refusal: Refusal) -> web.Response:
         response = answers.error(refusal, self._id)
-        if self._asks_for_status:
-            response.headers.update(under_way.told(len(self._around.under_way), self._around.silent))
+        response.headers.update(self._headers_of_refusal())
         self._ended(refusal.status, refusal.code)
         self._entry.sent = response.content_length or 0
         return response
-
-    async def _ask(self, foundry: URL) -> aiohttp.ClientResponse | Refusal:
-        request = self._request
-        passed = headers.for_foundry(request.headers, self._id, self._around.token.read())
-        body = None
-        if request.method == "POST":
-            if request.content_length is not None:
-                passed["Content-Length"] = str(request.content_length)
-            body = self._body()
-        where = str(foundry)
-        try:
-            return await self._around.client.request(
-                request.method,
-                URL(where + rules.upstream_path(request.raw_path), encoded=True),
-                headers=passed,
-                data=body,
-                allow_redirects=False,
-                timeout=patience(self._patience),
-            )
-        except aiohttp.ConnectionTimeoutError:
-            return answers.hangs(where, CONNECT_SECONDS)
-        except aiohttp.ServerTimeoutError:
-            return self._no_answer(where)
-        except aiohttp.ClientConnectorError:
-            return answers.not_running(where)
-        except aiohttp.ClientError:
-            return self._bad_body or answers.went_away(where)
-
-    def _no_answer(self, where: str) -> Refusal:
-        """It hangs, unless others have got text lately; not at the beginning only: it may have begun to hang then."""
-        served = sum(silent < self._patience / 2 for silent in self._around.silent)
-        return answers.busy(where, self._patience, served) if served else answers.hangs(where, self._patience)
-
-    @property
-    def _patience(self) -> float:
-        seconds = self._around.silence_seconds
-        return min(STATUS_SECONDS, seconds) if self._asks_for_status else seconds
-
-    @property
-    def _asks_for_status(self) -> bool:
-        return self._request.raw_path == STATUS
 
     async def _body(self) -> AsyncIterator[bytes]:
         if self._request.headers.get("Expect", "").lower() == "100-continue":
@@ -210,9 +170,7 @@ class Passage:
             raise BodyError from None
 
     async def _pass_back(self, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-        passed = headers.for_client(answer.headers, self._id)
-        if self._asks_for_status:
-            passed.update(under_way.told(len(self._around.under_way), self._around.silent))
+        passed = self._headers_for_client(answer)
         if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
             passed.popall("Content-Length", None)
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=passed)

@@ -16,11 +16,12 @@ HOST_IN_CONTAINERS = "host.docker.internal"
 PORT_IN_CONTAINERS = 51211  # what the front ends know; FOUNDRY_PORT moves the relay, not this
 TOKEN_HEADER = "X-Relay-Token"  # noqa: S105  (a header's name)
 
+CLOUD = "/cloud/v1/chat/completions"  # the one call that leads to the cloud, where there is one
 MODEL_ID = r"[A-Za-z0-9](?:[A-Za-z0-9._:-]|%3[Aa]){0,199}"  # clients write the colon of `name:version` either way
 RESPONSE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}"
 ALLOWED = {
     "GET": re.compile(rf"/v1/models|/v1/models/{MODEL_ID}|/models/loaded|/status"),
-    "POST": re.compile(r"/v1/chat/completions|/v1/responses|/v1/embeddings"),
+    "POST": re.compile(rf"/v1/chat/completions|/v1/responses|/v1/embeddings|{CLOUD}"),
     "DELETE": re.compile(rf"/v1/responses/{RESPONSE_ID}"),
 }
 NOTHING = re.compile(r"(?!)")
@@ -76,11 +77,16 @@ class Door:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request goes no further: HTTP status, stable code, and what is wrong and what to do in the user's words."""
+    """Why a request goes no further: HTTP status, stable code, and what is wrong and what to do in the user's words.
+
+    Args:
+        retry_after: seconds, where whoever was asked has said so.
+    """
 
     status: int
     code: str
     message: str
+    retry_after: str | None = None
 
 
 @dataclass(frozen=True)

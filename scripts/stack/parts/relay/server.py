@@ -1,6 +1,6 @@
 """The relay's process: listens, passes inference to Foundry Local, ends within three seconds of SIGTERM.
 
-    python -m stack.parts.relay.server --listen 127.0.0.1:51211 --token-file FILE --upstream-file FILE
+    python -m stack.parts.relay.server --listen 127.0.0.1:51211 --token-file FILE --upstream-file FILE --cloud-file FILE
 
 Exit codes: 0 asked to stop, 2 bad arguments, 3 an address is taken, 4 an address can't be listened on.
 """
@@ -24,10 +24,12 @@ from typing import Any
 from aiohttp import web
 
 from stack.parts import state
-from stack.parts.relay import access_log, answers, foundry, limits
+from stack.parts.relay import access_log, answers, cloud, foundry, limits
 from stack.parts.relay.limits import Crowd, Rate, TurnedAway
-from stack.parts.relay.passage import Passage, Surroundings
-from stack.parts.relay.rules import Door
+from stack.parts.relay.passage import Surroundings
+from stack.parts.relay.rules import CLOUD, Door
+from stack.parts.relay.to_cloud import ToCloud
+from stack.parts.relay.to_foundry import ToFoundry
 from stack.parts.relay.watched_file import WatchedFile
 
 ADDRESS_TAKEN = 3
@@ -50,6 +52,7 @@ class Options:
     doors: Sequence[Door]
     token_file: Path
     upstream_file: Path
+    cloud_file: Path
     state_file: Path | None
     log_file: Path | None
     body_limit: int
@@ -119,6 +122,7 @@ async def serve(options: Options, sockets: Sequence[socket.socket]) -> None:
             doors=frozenset(options.doors),
             token=WatchedFile(options.token_file, lambda text: text.strip() or None),
             foundry=WatchedFile(options.upstream_file, foundry.address),
+            cloud=WatchedFile(options.cloud_file, cloud.parse),
             client=client,
             body_limit=options.body_limit,
             body_seconds=options.body_seconds,
@@ -144,7 +148,8 @@ async def serve(options: Options, sockets: Sequence[socket.socket]) -> None:
 
 def _server(around: Surroundings, door: Door) -> web.Server:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        return await Passage(around, door, request).go()
+        way = ToCloud if request.raw_path == CLOUD else ToFoundry
+        return await way(around, door, request).go()
 
     return web.Server(answer, handler_cancellation=True)
 
@@ -208,6 +213,7 @@ def _options() -> Options:
     add("--listen", action="append", required=True, type=Door.parse, help="address:port; may be given several times")
     add("--token-file", required=True, type=Path, help="the token that all but 127.0.0.1 and ::1 must bring")
     add("--upstream-file", required=True, type=Path, help='JSON with Foundry Local\'s address as "url"')
+    add("--cloud-file", required=True, type=Path, help="JSON on the cloud that may be asked; no such file: none may")
     add("--state-file", type=Path, help="where to write pid, start time and addresses once they are listened on")
     add("--log-file", type=Path, help="the access log, rotated by size; default: standard output")
     add("--body-limit", type=int, default=BODY_LIMIT, help="bytes of a request's body; default: %(default)s")
@@ -226,6 +232,7 @@ def _options() -> Options:
         doors=given.listen,
         token_file=given.token_file,
         upstream_file=given.upstream_file,
+        cloud_file=given.cloud_file,
         state_file=given.state_file,
         log_file=given.log_file,
         body_limit=given.body_limit,

@@ -6,7 +6,7 @@ browsers, and who has learnt or guessed somebody else's can do nothing with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -50,7 +50,7 @@ class Chats:
             )
         return name
 
-    def keep_thread(
+    def keep_thread(  # noqa: PLR0913  (what may change, each with a default)
         self,
         thread_id: str,
         *,
@@ -58,10 +58,14 @@ class Chats:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] | None = None,
+        only_once: Collection[str] = (),
     ) -> None:
         """Change what is given. Only a thread that comes with its user is made where it is missing: it may be deleted.
 
         Of the metadata only the keys that are given change; None takes one away.
+
+        Args:
+            only_once: these keys of the metadata stay as they are where they are there.
         """
         with self._engine.begin() as db:
             if user_id:
@@ -75,10 +79,16 @@ class Chats:
             if tags is not None:
                 changes["tags"] = list(tags)
             if metadata is not None:
-                merged = {**row.metadata, **metadata}
+                kept = {key: row.metadata[key] for key in only_once if key in row.metadata}
+                merged = {**row.metadata, **metadata, **kept}
                 changes["metadata"] = {key: value for key, value in merged.items() if value is not None}
             if changes:
                 db.execute(update(threads).where(threads.c.id == thread_id).values(**changes))
+
+    def metadata(self, thread_id: str) -> dict[str, Any]:
+        """Of that thread; empty where there is none."""
+        with self._reading.begin() as db:
+            return db.scalar(select(threads.c.metadata).where(threads.c.id == thread_id)) or {}
 
     def thread(self, thread_id: str) -> Thread | None:
         """The whole chat, its steps in the order of the conversation."""

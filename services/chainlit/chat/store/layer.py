@@ -17,6 +17,8 @@ from chainlit.types import Feedback, PageInfo, PaginatedResponse, Pagination, Th
 from chainlit.user import PersistedUser, User
 from sqlalchemy import Engine
 
+from chat.choices import SWITCH
+from chat.settings import Switch
 from chat.store.chats import Chats
 
 Result = TypeVar("Result")
@@ -64,8 +66,18 @@ class Layer(BaseDataLayer):
     ) -> None:
         own = None if metadata is None else {**metadata, **KEPT_FROM_SHARING}
         await self._store(
-            lambda: self._chats.keep_thread(thread_id, user_id=user_id, name=name, metadata=own, tags=tags)
+            lambda: self._chats.keep_thread(
+                thread_id, user_id=user_id, name=name, metadata=own, tags=tags, only_once=(SWITCH,)
+            )
         )
+
+    async def keep_switch(self, thread_id: str, switch: Switch) -> None:
+        """Where the chat's questions may be answered; what Chainlit says of each page's session does not change it."""
+        await self._store(lambda: self._chats.keep_thread(thread_id, metadata={SWITCH: switch}))
+
+    async def switch_of(self, thread_id: str) -> Switch | None:
+        """As it was last kept; None: it never was."""
+        return (await self._do(lambda: self._chats.metadata(thread_id))).get(SWITCH)
 
     async def delete_thread(self, thread_id: str) -> None:
         await self._do(lambda: self._chats.delete_thread(thread_id))
@@ -92,7 +104,7 @@ class Layer(BaseDataLayer):
         await self._store(lambda: self._chats.keep_step(step, user_id))
         if step["type"] == "user_message":  # Chainlit says only when somebody leaves how the chat was set
             thread_id, how = step["threadId"], context.session.to_persistable()
-            await self._store(lambda: self._chats.keep_thread(thread_id, metadata=how))
+            await self._store(lambda: self._chats.keep_thread(thread_id, metadata=how, only_once=(SWITCH,)))
 
     @queue_until_user_message()
     async def update_step(self, step_dict: Any) -> None:

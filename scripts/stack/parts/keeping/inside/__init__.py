@@ -1,0 +1,1 @@
+"""Programs that run inside containers, on the Python there, with nothing but its standard library."""
