@@ -53,6 +53,7 @@ class InContainer:
     url: str
     control: str
     address: str  # of its own, on Docker's default network
+    name: str
 
     def behave(self, habit: Habit) -> None:
         """From now on."""
@@ -82,6 +83,6 @@ def cloud_in_a_container(settings: Settings, engine: DockerClient) -> Iterator[I
         wait_until(lambda: b"listens" in container.logs(), 30)
         container.reload()
         address = str(container.attrs["NetworkSettings"]["IPAddress"])
-        yield InContainer(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{control}", address)
+        yield InContainer(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{control}", address, str(container.name))
     finally:
         container.remove(force=True)
