@@ -31,7 +31,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoutedWay]:
     with stand_in_for_a_cloud() as cloud:
         knobs["cloud_url"] = f"{cloud.url}/v1"
         services = ("gateway", "chainlit")
-        with whole_way(load(), engine, bridge, services, folder=folder, name="routed", **knobs) as running:
+        with whole_way(load(), engine, bridge, services, folder=folder, name="routed-page", **knobs) as running:
             yield routed_way(running, cloud)
 
 

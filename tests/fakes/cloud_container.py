@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import httpx
 from docker import DockerClient
@@ -52,6 +53,7 @@ class InContainer:
     url: str
     control: str
     address: str  # of its own, on Docker's default network
+    name: str
 
     def behave(self, habit: Habit) -> None:
         """From now on."""
@@ -73,7 +75,7 @@ def cloud_in_a_container(settings: Settings, engine: DockerClient) -> Iterator[I
         entrypoint=["/opt/venv/bin/python", "-c", source, str(PORT), str(CONTROL)],
         init=True,
         detach=True,
-        name=f"{settings.compose_project_name}-cloud",
+        name=f"{settings.compose_project_name}-cloud-{uuid4().hex[:6]}",  # two may be there at a time
         labels=NO_LABELS,
         ports={f"{PORT}/tcp": ("127.0.0.1", port), f"{CONTROL}/tcp": ("127.0.0.1", control)},
     )
@@ -81,6 +83,6 @@ def cloud_in_a_container(settings: Settings, engine: DockerClient) -> Iterator[I
         wait_until(lambda: b"listens" in container.logs(), 30)
         container.reload()
         address = str(container.attrs["NetworkSettings"]["IPAddress"])
-        yield InContainer(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{control}", address)
+        yield InContainer(f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{control}", address, str(container.name))
     finally:
         container.remove(force=True)

@@ -149,8 +149,7 @@ async def test_with_the_real_model_what_is_private_stays_and_what_is_not_leaves(
 
 
 async def test_nobody_is_there(cloudy: Cloudy) -> None:
-    name = f"{cloudy.settings.compose_project_name}-cloud"
-    container = client().containers.get(name)
+    container = client().containers.get(cloudy.witness.name)
     container.stop(timeout=1)
     try:
         assert await cause_of(cloudy.settings) == "cloud-down"
