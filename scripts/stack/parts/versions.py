@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from stack.parts import containers
 from stack.parts.keeping import beside
+from stack.parts.keeping.contents import CHAT
 from stack.parts.model.identity import WEIGHTS
 from stack.parts.state import read_json, write_json
 from stack.settings import ROOT, Settings
@@ -49,7 +50,7 @@ UNKNOWN = "unknown"
 _INSIDE = f"""
 import importlib.metadata, json, pathlib
 found = {{each.name: each.version for each in importlib.metadata.distributions()}}
-tables = sorted(each.stem for each in pathlib.Path("/app/chat/store/migrations/versions").glob("v*.py"))
+tables = sorted(each.stem for each in pathlib.Path({CHAT.tables!r}).glob("v*.py"))
 print(json.dumps({{**found, **({{{TABLES!r}: tables[-1]}} if tables else {{}})}}))
 """
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from chat import toml_file
 from chat.home import HOME
-from chat.problems import Problem
 from chat.settings import Prompt, Temperature
 
 FILE = HOME / "personas.toml"
@@ -67,19 +66,7 @@ def load(file: Path = FILE) -> tuple[Persona, ...]:
     Raises:
         Problem: ``bad-setting``, naming the place in the file.
     """
-    try:
-        return Personas.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).persona
-    except ValidationError as invalid:
-        first = invalid.errors()[0]
-        place = ".".join(str(step + 1) if isinstance(step, int) else step for step in first["loc"])
-        why = f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
-    except (OSError, ValueError) as unreadable:
-        why = str(unreadable)
-    raise Problem(
-        "bad-setting",
-        f"The chat's personas can't be used: {why}.",
-        f"Correct `services/chainlit/{file.name}` and start the chat app again: `python3 scripts/up.py`.",
-    )
+    return toml_file.read(Personas, file, "The chat's personas").persona
 
 
 def named(name: str | None) -> Persona:

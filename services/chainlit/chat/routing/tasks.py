@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from chat import toml_file
 from chat.home import HOME
-from chat.problems import Problem
 from chat.routing.decision import Place
 
 FILE = HOME / "tasks.toml"
@@ -73,16 +72,4 @@ def load(file: Path = FILE) -> Tasks:
     Raises:
         Problem: ``bad-setting``, naming the place in the file.
     """
-    try:
-        return Tasks.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as invalid:
-        first = invalid.errors()[0]
-        place = ".".join(str(step + 1) if isinstance(step, int) else step for step in first["loc"])
-        why = f"{place}: {first['msg']}" if place else first["msg"].removeprefix("Value error, ")
-    except (OSError, ValueError) as unreadable:
-        why = str(unreadable)
-    raise Problem(
-        "bad-setting",
-        f"The table of tasks can't be used: {why}.",
-        f"Correct `services/chainlit/{file.name}` and start the chat app again: `python3 scripts/up.py`.",
-    )
+    return toml_file.read(Tasks, file, "The table of tasks")
